@@ -1,0 +1,88 @@
+# SPDX-License-Identifier: Apache-2.0
+# The one runner, for people and for continuous integration. It needs Python 3.11 or newer and make; whatever else a
+# target needs is set up in .venv from the lock files. All paths are relative, so the checkout may lie anywhere.
+
+PYTHON ?= python3
+T ?= tests
+BENCH_SECONDS ?= 10
+ARGS ?=
+
+VENV := .venv
+PY := $(VENV)/bin/python
+INSTALL := $(PY) -m pip install --quiet --disable-pip-version-check --no-deps
+# No header, no addresses: a lock file says what is installed, not where this machine downloads from.
+COMPILE := env -u PIP_FIND_LINKS $(PY) -m piptools compile --quiet --generate-hashes --allow-unsafe --strip-extras \
+	--no-header --no-emit-index-url --no-emit-find-links --no-emit-trusted-host --no-emit-options
+
+.SHELLFLAGS := -euc
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.NOTPARALLEL:
+.PHONY: help run test check fmt format lint types arch docs cov bench lock vectors clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
+	@echo "  PYTHON=python3.12 picks another interpreter for .venv"
+
+run: $(VENV)/.runtime ## create demo data and serve it on 127.0.0.1:8080
+	@$(PY) tools/demo.py $(ARGS)
+
+test: $(VENV)/.dev ## run the tests (T=path for some of them, ARGS= for pytest)
+	@$(PY) -m pytest $(ARGS) $(T)
+
+check: fmt lint types arch docs test ## run everything continuous integration runs
+
+fmt: $(VENV)/.dev ## check the formatting (make format mends it)
+	@$(PY) -m ruff format --check --quiet . || { echo "run: make format"; exit 1; }
+
+format: $(VENV)/.dev ## format the code and mend what the linter can mend
+	@$(PY) -m ruff check --fix-only --quiet .
+	@$(PY) -m ruff format --quiet .
+
+lint: $(VENV)/.dev ## look for likely mistakes
+	@$(PY) -m ruff check --quiet .
+
+types: $(VENV)/.dev ## check the types
+	@$(PY) -m mypy
+
+arch: $(VENV)/.dev ## check imports, sizes and the other rules of the house
+	@$(PY) -m pytest --quiet tests/architecture
+
+docs: $(VENV)/.runtime ## check that links and make targets in the documentation exist
+	@$(PY) tools/check_docs.py
+
+cov: $(VENV)/.dev ## run the tests and show what they do not reach
+	@$(PY) -m pytest --cov --cov-report=term-missing $(ARGS) $(T)
+
+bench: $(VENV)/.runtime ## measure a real server (BENCH_SECONDS=10 each, ARGS="--quick --json FILE")
+	@command -v wrk >/dev/null || { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && apt-get install --yes wrk; } \
+		|| { echo "make bench needs wrk; on Debian: apt install wrk"; exit 1; }
+	@BENCH_SECONDS=$(BENCH_SECONDS) $(PY) tools/bench.py $(ARGS)
+
+lock: $(VENV)/.dev ## write the lock files anew from pyproject.toml (ARGS=--upgrade for newer versions)
+	$(COMPILE) $(ARGS) --build-deps-for editable --output-file requirements.lock pyproject.toml
+	$(COMPILE) $(ARGS) --build-deps-for editable --extra dev --constraint requirements.lock \
+		--output-file requirements-dev.lock pyproject.toml
+
+vectors: $(VENV)/.dev ## run the published test vectors of every algorithm
+	@$(PY) -m pytest $(ARGS) tests/vectors
+
+clean: ## remove .venv, caches and build products
+	rm -rf $(VENV) .coverage .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache build dist htmlcov
+	find src tests tools -name __pycache__ -prune -exec rm -rf {} +
+	rm -rf src/*.egg-info
+
+# The stamps are older than what they depend on exactly when something has to be installed again.
+$(VENV)/.made:
+	@$(PYTHON) -c 'import sys; sys.exit("mysafe needs Python 3.11 or newer: make PYTHON=python3.12" if sys.version_info < (3, 11) else 0)'
+	@$(PYTHON) -m venv $(VENV)
+	@touch $@
+
+$(VENV)/.runtime: requirements.lock pyproject.toml | $(VENV)/.made
+	@$(INSTALL) --require-hashes -r requirements.lock
+	@$(INSTALL) --no-build-isolation -e .
+	@touch $@
+
+$(VENV)/.dev: requirements-dev.lock $(VENV)/.runtime
+	@$(INSTALL) --require-hashes -r requirements-dev.lock
+	@touch $@

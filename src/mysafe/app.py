@@ -1,0 +1,228 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The composition root: settings in, a running vault out. The only place that knows every room."""
+
+import ctypes
+import gc
+import os
+import resource
+import shutil
+import signal
+import sys
+import time
+from collections.abc import Awaitable, Callable
+from functools import partial
+from pathlib import Path
+
+import uvicorn
+
+from mysafe.config import Settings
+from mysafe.crypto.aead import SealBroken
+from mysafe.crypto.root_key import KeyFileProvider, RootKeyRefused, find_key_file
+from mysafe.server.api.call import Compatibility
+from mysafe.server.api.endpoint import Api, Limits
+from mysafe.server.limits import ConnectionLimits, limited_protocol
+from mysafe.server.logs import log_to_stderr
+from mysafe.server.routes import Routes
+from mysafe.services import health
+from mysafe.services import keys as key_ceremony
+from mysafe.services.authentication import local_operator
+from mysafe.services.unit_of_work import UnitOfWork
+from mysafe.services.vault import Vault
+from mysafe.storage.engine import StorageRefused
+from mysafe.storage.sqlite_lane import SqliteEngine
+
+Clock = Callable[[], float]
+Application = Callable[..., Awaitable[None]]
+
+VAULT_ID_BYTES = 16
+
+GC_THRESHOLDS = (100_000, 20, 20)
+"""Look for cycles rarely: a request makes hardly any, and looking took a fifth of its time (measured)."""
+
+PR_SET_DUMPABLE = 4
+"""Option of prctl(2)."""
+
+
+class InitRefused(Exception):
+    """A vault cannot be made here. The text is one sentence for the operator."""
+
+
+class StartRefused(Exception):
+    """A vault cannot be served now. The text is one sentence for the operator."""
+
+
+REFUSALS: tuple[type[Exception], ...] = (
+    InitRefused,
+    StartRefused,
+    StorageRefused,
+    RootKeyRefused,
+    key_ceremony.KeysRefused,
+    SealBroken,
+)
+"""Why a vault is not made, opened or served; the text of each is one sentence for the operator."""
+
+
+def database_path(settings: Settings) -> Path:
+    """Return where the SQLite database of these settings lies."""
+    if settings.database:
+        return Path(settings.database.removeprefix("sqlite:///"))
+    return settings.data / "vault.db"
+
+
+def key_path(settings: Settings) -> Path:
+    """Return the key file: as set, else from the systemd credentials directory, else beside the data directory."""
+    default = settings.data.with_name(settings.data.name + ".key")
+    return find_key_file(settings.key_file, default, os.environ)
+
+
+def root_key_complaint(settings: Settings) -> str | None:
+    """Return what is wrong with the key file, in one sentence, or None."""
+    try:
+        return KeyFileProvider(key_path(settings)).health()
+    except RootKeyRefused as refused:
+        return str(refused)
+
+
+def initialise(settings: Settings, *, clock: Clock = time.time) -> None:
+    """Make a new vault: data directory, root key file and an empty database.
+
+    An interrupted run leaves no half vault: the directory gets its name at the very end. An existing key file is
+    used again, never overwritten: it may open another vault.
+
+    Raises:
+        InitRefused: the data directory is not empty.
+        RootKeyRefused, StorageRefused: the key file or the database cannot be made.
+    """
+    os.umask(0o077)
+    data, database = settings.data.absolute(), database_path(settings).absolute()
+    if database.exists() or (data.exists() and (not data.is_dir() or any(data.iterdir()))):
+        raise InitRefused(f"{data} is not empty: a vault is only made in an empty or new directory")
+    key = key_path(settings)
+    data.parent.mkdir(parents=True, exist_ok=True)
+    if not key.exists():
+        KeyFileProvider.create(key)
+    if database.parent != data:
+        data.mkdir(mode=0o700, exist_ok=True)
+        _create_database(database, KeyFileProvider(key), clock)
+        return
+    scratch = data.with_name(f".{data.name}.{os.getpid()}.new")
+    scratch.mkdir(mode=0o700)
+    try:
+        _create_database(scratch / database.name, KeyFileProvider(key), clock)
+        os.replace(scratch, data)
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+    _sync_directory(data.parent)
+
+
+def _create_database(path: Path, provider: KeyFileProvider, clock: Clock) -> None:
+    engine = SqliteEngine.create(path)
+    try:
+        vault_id = os.urandom(VAULT_ID_BYTES)
+        ceremony = partial(key_ceremony.create_keys, provider=provider, vault_id=vault_id, now=int(clock()))
+        vault = Vault(engine, engine.submit(ceremony).result(), clock=clock)
+        vault.run(local_operator, _record_creation).result()
+    finally:
+        engine.close()
+
+
+def _record_creation(uow: UnitOfWork) -> None:
+    uow.registry.record_creation()
+
+
+def _sync_directory(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def open_vault(settings: Settings, *, clock: Clock = time.time) -> Vault:
+    """Open an existing vault.
+
+    Raises:
+        StorageRefused, RootKeyRefused, KeysRefused: it cannot be opened safely; the text says why.
+    """
+    os.umask(0o077)
+    provider = KeyFileProvider(key_path(settings))
+    engine = SqliteEngine.open(database_path(settings))
+    try:
+        keys = engine.look(partial(key_ceremony.open_keys, provider=provider)).result()
+    except BaseException:
+        engine.close()
+        raise
+    return Vault(engine, keys, clock=clock, node=f"{os.uname().nodename}:{os.getpid()}")
+
+
+def asgi_app(vault: Vault, settings: Settings) -> Api:
+    """Return the web application of a vault."""
+    compatibility = Compatibility(
+        is_mensagem_sent=settings.compat_mensagem,
+        unauthenticated_status=settings.compat_unauthenticated_status,
+        is_existence_hidden=settings.compat_hide_existence,
+        is_inactive_listed=settings.compat_list_inactive,
+    )
+    limits = Limits(settings.request_seconds, settings.body_bytes)
+    return Api(
+        vault, Routes().match, compatibility=compatibility, limits=limits, trusted_proxies=settings.trusted_proxies
+    )
+
+
+def web_server(application: Application, settings: Settings) -> uvicorn.Server:
+    """Return the web server, ready to run. It adds no header of its own and trusts no forwarded one."""
+    connection_limits = ConnectionLimits(
+        header_seconds=settings.header_seconds,
+        connections=settings.max_connections,
+        uncounted=settings.trusted_proxies,
+    )
+    return uvicorn.Server(
+        uvicorn.Config(
+            application,
+            host=settings.host,
+            port=settings.port,
+            loop="uvloop",
+            http=limited_protocol(connection_limits),
+            ws="none",
+            lifespan="on",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            proxy_headers=False,
+            timeout_graceful_shutdown=30,
+            ssl_certfile=settings.tls_certificate,
+            ssl_keyfile=settings.tls_key,
+        )
+    )
+
+
+def serve(settings: Settings) -> int:
+    """Serve an existing vault until SIGINT or SIGTERM; requests in flight finish. Return the exit status."""
+    clock = health.clock(time.time())
+    if clock.state is health.State.UNSAFE:
+        raise StartRefused(f"the clock is wrong: {clock.text}")
+    log_to_stderr()
+    _harden()
+    vault = open_vault(settings)
+    try:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, _noticed)  # uvicorn stops on them, then raises them again
+        gc.collect()
+        gc.freeze()
+        gc.set_threshold(*GC_THRESHOLDS)
+        server = web_server(asgi_app(vault, settings), settings)
+        server.run()
+    finally:
+        vault.close()
+    return 0 if server.started else 1
+
+
+def _noticed(number: int, frame: object) -> None:
+    """Let the server's own handler do the work."""
+
+
+def _harden() -> None:
+    """Keep secrets out of core files, and other processes of the same user out of this one's memory."""
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_DUMPABLE, 0, 0, 0, 0)

@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The vocabulary of the audit log. Holds no secret and signs nothing."""

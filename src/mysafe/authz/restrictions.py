@@ -1,0 +1,55 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What an access key is confined to. A restriction only takes away (contract 2.6)."""
+
+from collections.abc import Sequence
+from functools import lru_cache
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
+
+from mysafe.domain.access_keys import AccessKey
+
+
+def forbidden_by(key: AccessKey, address: str, referer: str | None) -> str | None:
+    """Return the rule of `key` that forbids a call from here: "address" or "referer", or None.
+
+    The referer is compared as sent; it is a courtesy of the protocol, not a security control (R-TOK-13).
+    """
+    if key.addresses and not is_address_allowed(key.addresses, address):
+        return "address"
+    if key.referers and referer not in key.referers:
+        return "referer"
+    return None
+
+
+def is_address_allowed(blocks: Sequence[str], address: str) -> bool:
+    """Return whether `address` is in one of the CIDR blocks; no block is any address.
+
+    An address that is none ("local", "") is in no block. IPv4 addresses mapped into IPv6 count as IPv4.
+    """
+    if not blocks:
+        return True
+    try:
+        parsed = _parse(address)
+    except ValueError:
+        return False
+    return any(parsed in network for network in _networks(tuple(blocks)))
+
+
+def _parse(address: str) -> IPv4Address | IPv6Address:
+    parsed = ip_address(address)
+    return parsed.ipv4_mapped or parsed if isinstance(parsed, IPv6Address) else parsed
+
+
+@lru_cache(maxsize=1024)
+def _networks(blocks: tuple[str, ...]) -> tuple[IPv4Network | IPv6Network, ...]:
+    return tuple(ip_network(block) for block in blocks)
+
+
+def canonical_blocks(texts: Sequence[str]) -> tuple[str, ...]:
+    """Return addresses and CIDR blocks in canonical form; `*` among them means any address, returned as ().
+
+    Raises:
+        ValueError: a text is neither `*`, an address nor a block, or a block has host bits set.
+    """
+    if "*" in texts:
+        return ()
+    return tuple(str(ip_network(text)) for text in texts)

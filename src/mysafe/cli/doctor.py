@@ -1,0 +1,71 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`mysafe doctor`: one line for each check, and the effective settings with where each comes from."""
+
+import dataclasses
+import os
+import resource
+import time
+from functools import partial
+from pathlib import Path
+
+from mysafe import app
+from mysafe.cli.errors import EXPLAINED, REFUSED, explain
+from mysafe.config import Loaded, Settings
+from mysafe.services import audit_trail, health
+from mysafe.services.authentication import local_operator
+from mysafe.services.health import Finding, State
+
+_SWAPS = Path("/proc/swaps")
+
+
+def examine(loaded: Loaded) -> int:
+    """Print all findings and settings; return the exit status: 1 if anything is unsafe."""
+    findings = [*_files(loaded.settings), *_machine(), *_vault(loaded.settings)]
+    for finding in findings:
+        print(f"{finding.state:6}  {finding.subject}: {finding.text}")
+    for field in dataclasses.fields(loaded.settings):
+        value = getattr(loaded.settings, field.name)
+        print(f"setting {field.name} = {_shown(value)} ({loaded.sources[field.name]})")
+    return REFUSED if any(finding.state is State.UNSAFE for finding in findings) else 0
+
+
+def _files(settings: Settings) -> list[Finding]:
+    findings = [
+        health.data_directory(settings.data),
+        health.database_files(app.database_path(settings)),
+        health.key_place(app.key_path(settings), settings.data, app.root_key_complaint(settings)),
+    ]
+    if settings.tls_key is not None:
+        findings.append(health.private_file("TLS key", settings.tls_key))
+    return findings
+
+
+def _machine() -> list[Finding]:
+    mask = os.umask(0o077)
+    os.umask(mask)
+    return [
+        health.clock(time.time()),
+        health.umask(mask),
+        health.core_files(resource.getrlimit(resource.RLIMIT_CORE)[0]),
+        health.swap(_SWAPS.read_text(encoding="utf-8") if _SWAPS.exists() else "", health.is_swap_encrypted),
+    ]
+
+
+def _vault(settings: Settings) -> list[Finding]:
+    """Open the vault and read one record of it; reading is an entry of the audit log, so writing works too."""
+    try:
+        vault = app.open_vault(settings)
+        try:
+            findings = health.database(vault.engine)
+            entries = vault.run(local_operator, partial(audit_trail.tail, limit=1)).result()
+        finally:
+            vault.close()
+    except (*EXPLAINED, *app.REFUSALS) as error:
+        return [Finding(State.UNSAFE, "vault", explain(error).sentence)]
+    return [*findings, Finding(State.OK, "vault", f"it opens; its newest audit entry is number {entries[-1].id}")]
+
+
+def _shown(value: object) -> str:
+    if isinstance(value, tuple):
+        return ", ".join(str(one) for one in value) or "not set"
+    return "not set" if value is None else str(value)

@@ -1,0 +1,131 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The command `mysafe`: its arguments. What a command does is imported only when one is run."""
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+from mysafe import __version__
+
+UMASK = 0o077
+"""Files of the vault are for their owner only (R-CFG-06)."""
+
+MOST_LINES = 10_000
+"""Most entries `mysafe audit tail` prints."""
+
+INTERRUPTED = 130
+"""Exit status after Ctrl-C, as shells report it."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit status: 0 done, 1 refused or failed, 2 wrong arguments."""
+    os.umask(UMASK)
+    options = _parser().parse_args(arguments)
+    from mysafe.cli import operate  # noqa: PLC0415  # it loads the whole program; --version need not wait for that
+
+    try:
+        return operate.run(options)
+    except KeyboardInterrupt:
+        return INTERRUPTED
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="mysafe", description="A self-hosted team vault.", allow_abbrev=False)
+    parser.add_argument("--version", action="version", version=f"mysafe {__version__}")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    _add(commands, "init", "make a new vault", "init")
+    _add_serve(commands)
+    _add_users(_group(commands, "user", "users"))
+    _add_groups(_group(commands, "group", "groups of users"))
+    _add_access_keys(_group(commands, "access-key", "access keys of programs"))
+    _add_audit(_group(commands, "audit", "the audit log"))
+    _add(commands, "doctor", "say what is unsafe", "doctor")
+    return parser
+
+
+_Commands = argparse._SubParsersAction  # noqa: SLF001  # argparse has no public name for what add_subparsers returns
+
+
+def _group(
+    commands: "_Commands[argparse.ArgumentParser]", name: str, about: str
+) -> "_Commands[argparse.ArgumentParser]":
+    parser = commands.add_parser(name, help=about, description=f"Manage {about}.", allow_abbrev=False)
+    return parser.add_subparsers(required=True, metavar="COMMAND")
+
+
+def _add(
+    commands: "_Commands[argparse.ArgumentParser]", name: str, about: str, command: str
+) -> argparse.ArgumentParser:
+    parser = commands.add_parser(name, help=about, description=about.capitalize() + ".", allow_abbrev=False)
+    parser.set_defaults(command=command)
+    parser.add_argument("--data", metavar="DIR", help="directory of the vault (or MYSAFE_DATA)")
+    parser.add_argument("--database", metavar="URL", help="sqlite:///PATH (or MYSAFE_DATABASE); DIR/vault.db without")
+    parser.add_argument("--key-file", metavar="FILE", help="root key file (or MYSAFE_KEY_FILE); DIR.key without")
+    return parser
+
+
+def _add_serve(commands: "_Commands[argparse.ArgumentParser]") -> None:
+    serve = _add(commands, "serve", "serve the vault until Ctrl-C or SIGTERM", "serve")
+    serve.add_argument("--host", metavar="H", help="address to listen on (127.0.0.1)")
+    serve.add_argument("--port", metavar="N", help="port to listen on (8080)")
+
+
+def _add_users(commands: "_Commands[argparse.ArgumentParser]") -> None:
+    add = _add(commands, "add", "add a user", "user add")
+    add.add_argument("username", metavar="USERNAME")
+    add.add_argument("--name", metavar="N", default="", help="name to show")
+    add.add_argument("--email", metavar="E", default="")
+    add.add_argument("--admin", action="store_true", help="an administrator")
+    add.add_argument("--password-stdin", action="store_true", help="read the password from one line of standard input")
+    for word in ("disable", "enable"):
+        change = _add(commands, word, f"{word} a user", f"user {word}")
+        change.add_argument("username", metavar="USERNAME")
+
+
+def _add_groups(commands: "_Commands[argparse.ArgumentParser]") -> None:
+    add = _add(commands, "add", "add a group", "group add")
+    add.add_argument("name", metavar="NAME")
+    add.add_argument("--member", metavar="USERNAME", action="append", default=[], help="may be given several times")
+
+
+def _add_access_keys(commands: "_Commands[argparse.ArgumentParser]") -> None:
+    add = _add(commands, "add", "add an access key and print its secret, this once", "access-key add")
+    add.add_argument("--owner", metavar="USERNAME", required=True, help="the user the key acts for")
+    add.add_argument("--name", metavar="NAME", required=True, help="what the key is for")
+    add.add_argument(
+        "--ip", metavar="CIDR", action="append", default=[], help="may be given several times; any without"
+    )
+    add.add_argument("--expires", metavar="ISO8601", type=_moment, help="UTC unless it says otherwise; never without")
+    add.add_argument("--json", action="store_true", help="print JSON and nothing else")
+    revoke = _add(commands, "revoke", "revoke an access key for good", "access-key revoke")
+    revoke.add_argument("client_id", metavar="CLIENT_ID")
+
+
+def _add_audit(commands: "_Commands[argparse.ArgumentParser]") -> None:
+    tail = _add(commands, "tail", "print the newest entries, oldest first", "audit tail")
+    tail.add_argument("--lines", metavar="N", type=_count, default=20, help="how many (20)")
+    tail.add_argument("--json", action="store_true", help="one JSON object a line")
+
+
+def _moment(text: str) -> datetime:
+    """Return the moment an ISO 8601 text names, in the future."""
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError("not an ISO 8601 date or time, such as 2030-12-31T12:00:00Z") from None
+    moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    if moment <= datetime.now(UTC):
+        raise argparse.ArgumentTypeError("already past")
+    return moment
+
+
+def _count(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and 0 < int(text[:9]) <= MOST_LINES):
+        raise argparse.ArgumentTypeError(f"not a whole number from 1 to {MOST_LINES}")
+    return int(text)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,337 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The settings: what they mean, where they come from, which ones are refused. No secret is ever a setting.
+
+Order: default < settings file < environment < flag. `docs/operate/configure.md` is generated from this module.
+Rooms receive values; only `app` and `cli` see `Settings`.
+"""
+
+import os
+import stat
+import tomllib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields
+from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
+from pathlib import Path
+from typing import NamedTuple, TypeAlias
+
+Network: TypeAlias = IPv4Network | IPv6Network
+
+SETTINGS_FILE = Path("/etc/mysafe/mysafe.toml")
+"""Read when it exists and MYSAFE_CONFIG names no other file."""
+
+_SMALLEST_BODY_BYTES = 1_048_576
+_LONGEST_NOTES = 1_048_576
+
+
+class SettingsRefused(Exception):
+    """The settings are unknown, contradictory or unsafe. The text is one sentence for the operator."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Everything an operator can set. Paths are absolute."""
+
+    data: Path
+    """Directory of the vault: the database and nothing that opens it. There is no default."""
+
+    database: str | None = None
+    """Database address, `sqlite:///PATH` (four slashes before an absolute path). Without it, `vault.db` in the
+    data directory."""
+
+    key_file: Path | None = None
+    """File with the key that opens the vault, readable by its owner only and outside the data directory. Without it,
+    the systemd credential `mysafe-root-key` if there is one, else the file named like the data directory with `.key`
+    at the end, beside it."""
+
+    host: str = "127.0.0.1"
+    """Address to listen on. Other than loopback only with a TLS certificate, or behind trusted proxies."""
+
+    port: int = 8080
+    """Port to listen on. Limits: 0 to 65535; 0 takes any free one."""
+
+    behind_proxy: bool = False
+    """Whether a reverse proxy ends TLS in front of this server. Needs `trusted_proxies`."""
+
+    trusted_proxies: tuple[Network, ...] = ()
+    """Addresses or CIDR blocks of the proxies whose `X-Forwarded-For` is believed. Needs `behind_proxy`."""
+
+    tls_certificate: Path | None = None
+    """PEM file with the server's certificate and what leads to its issuer. Needs `tls_key`."""
+
+    tls_key: Path | None = None
+    """PEM file with the private key of the certificate, readable by its owner only. Needs `tls_certificate`."""
+
+    request_seconds: float = 60
+    """How long a request may take until it is answered with 504. Unit: seconds. Limits: 0.1 to 3600."""
+
+    header_seconds: float = 10
+    """How long the head of a request may take to arrive, and how long its body may pause. Unit: seconds.
+    Limits: 0.1 to 120."""
+
+    max_connections: int = 512
+    """How many connections may be open at once; 32 of them from one address that is neither loopback nor a trusted
+    proxy. Limits: 1 to 65535."""
+
+    compat_mensagem: bool = False
+    """Whether answers carry the older text key `mensagem` too."""
+
+    compat_unauthenticated_status: int = 401
+    """Status of an answer to a missing or invalid token. Limits: 401 or 404."""
+
+    compat_hide_existence: bool = False
+    """Whether an item that may not be read is answered like one that does not exist."""
+
+    compat_list_inactive: bool = False
+    """Whether lists show inactive items too."""
+
+    notes_max_characters: int = 900
+    """Longest text of a note. The largest accepted request body grows with it. Unit: Unicode code points.
+    Limits: 1 to 1048576."""
+
+    @property
+    def body_bytes(self) -> int:
+        """The largest request body: 1 MiB, more when notes may be long (twelve bytes of JSON hold a code point)."""
+        return max(_SMALLEST_BODY_BYTES, 12 * self.notes_max_characters + 262_144)
+
+
+FLAGS = ("data", "database", "key_file", "host", "port")
+"""Fields that the command line can set; the others belong into the settings file."""
+
+
+class Loaded(NamedTuple):
+    """Settings, and for each field where its value comes from: a flag, a variable, a file or `default`."""
+
+    settings: Settings
+    sources: Mapping[str, str]
+
+
+class _Given(NamedTuple):
+    value: object
+    source: str
+
+
+def load_settings(arguments: Mapping[str, object], environ: Mapping[str, str], file: Path | None) -> Settings:
+    """Return the effective settings. Arguments, errors: see `load_with_sources`."""
+    return load_with_sources(arguments, environ, file).settings
+
+
+def load_with_sources(arguments: Mapping[str, object], environ: Mapping[str, str], file: Path | None) -> Loaded:
+    """Return the effective settings and where each comes from.
+
+    Args:
+        arguments: field name → value of a flag, None where it was not given.
+        environ: the environment; names that start with `MYSAFE_` are settings.
+        file: the settings file, None without one; see `find_settings_file`.
+
+    Raises:
+        SettingsRefused: a key is unknown, a value is out of its limits, or the combination is unsafe.
+
+    Source: architecture 10, R-CFG-01, R-CFG-04, R-CFG-07.
+    """
+    given: dict[str, _Given] = {}
+    if file is not None:
+        given |= _from_file(file)
+    given |= _from_environment(environ)
+    given |= _from_flags(arguments)
+    if "data" not in given:
+        raise SettingsRefused("the data directory is not set: give --data DIR or set MYSAFE_DATA")
+    values = {name: _READERS[name](name, one) for name, one in given.items()}
+    settings = Settings(**values)  # type: ignore[arg-type]  # each reader returns the type of its field
+    _check_together(settings)
+    sources = {one.name: given[one.name].source if one.name in given else "default" for one in fields(Settings)}
+    return Loaded(settings, sources)
+
+
+def find_settings_file(environ: Mapping[str, str]) -> Path | None:
+    """Return the file named by MYSAFE_CONFIG, else the default one if it exists."""
+    named = environ.get("MYSAFE_CONFIG")
+    if named:
+        return Path(named)
+    return SETTINGS_FILE if SETTINGS_FILE.exists() else None
+
+
+def toml_key(name: str) -> tuple[str, str]:
+    """Return table and key of a field in the settings file; the table is "" at the top."""
+    if name in {"data", "database", "key_file"}:
+        return "", name
+    table, _, key = name.partition("_")
+    return (table, key) if table in {"compat", "notes"} else ("server", name)
+
+
+def variable(name: str) -> str:
+    """Return the environment variable of a field."""
+    return f"MYSAFE_{name.upper()}"
+
+
+_FIELDS = tuple(one.name for one in fields(Settings))
+_BY_KEY = {toml_key(name): name for name in _FIELDS}
+_BY_VARIABLE = {variable(name): name for name in _FIELDS}
+
+
+def _from_file(file: Path) -> dict[str, _Given]:
+    given = {}
+    for table, content in _read_toml(file).items():
+        pairs = {(table, key): value for key, value in content.items()} if isinstance(content, dict) else {}
+        for place, value in (pairs or {("", table): content}).items():
+            if place not in _BY_KEY:
+                raise SettingsRefused(f"{file} has the unknown setting {'.'.join(filter(None, place))}")
+            given[_BY_KEY[place]] = _Given(value, str(file))
+    return given
+
+
+def _read_toml(file: Path) -> dict[str, object]:
+    try:
+        with file.open("rb") as opened:
+            mode = os.fstat(opened.fileno()).st_mode
+            if mode & (stat.S_IROTH | stat.S_IWOTH | stat.S_IWGRP):
+                raise SettingsRefused(f"{file} may be read or changed by others: run chmod 640 on it")
+            return tomllib.load(opened)
+    except OSError as error:
+        raise SettingsRefused(f"{file} cannot be read: {error.strerror}") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise SettingsRefused(f"{file} is not valid TOML: {error}") from None
+
+
+def _from_environment(environ: Mapping[str, str]) -> dict[str, _Given]:
+    given = {}
+    for name, value in environ.items():
+        if not name.startswith("MYSAFE_") or name == "MYSAFE_CONFIG":
+            continue
+        if name not in _BY_VARIABLE:
+            raise SettingsRefused(f"the environment has the unknown setting {name}")
+        if value:
+            given[_BY_VARIABLE[name]] = _Given(value, name)
+    return given
+
+
+def _from_flags(arguments: Mapping[str, object]) -> dict[str, _Given]:
+    unknown = set(arguments) - set(_FIELDS)
+    if unknown:
+        raise SettingsRefused(f"unknown setting {min(unknown)}")
+    return {
+        name: _Given(value, "--" + name.replace("_", "-")) for name, value in arguments.items() if value is not None
+    }
+
+
+# -- one reader for each type: what was given → the field's value ---------------------------------------------------
+
+
+def _refused(name: str, given: _Given, expected: str) -> SettingsRefused:
+    return SettingsRefused(f"{name} ({given.source}) must be {expected}")
+
+
+def _text(name: str, given: _Given) -> str:
+    if not isinstance(given.value, str) or not given.value.strip() or "\0" in given.value:
+        raise _refused(name, given, "a text")
+    return given.value
+
+
+def _path(name: str, given: _Given) -> Path:
+    value = str(given.value) if isinstance(given.value, Path) else given.value
+    return Path(os.path.abspath(_text(name, _Given(value, given.source))))
+
+
+def _flag(name: str, given: _Given) -> bool:
+    words: dict[object, bool] = {"true": True, "1": True, "false": False, "0": False}
+    value = words.get(given.value.lower()) if isinstance(given.value, str) else given.value
+    if not isinstance(value, bool):
+        raise _refused(name, given, "true or false")
+    return value
+
+
+def _number(smallest: float, largest: float, *, is_whole: bool) -> Callable[[str, _Given], float]:
+    kind = "a whole number" if is_whole else "a number"
+
+    def read(name: str, given: _Given) -> float:
+        value = given.value
+        try:
+            number: object = (int(value) if is_whole else float(value)) if isinstance(value, str) else value
+        except ValueError:
+            number = None
+        is_number = isinstance(number, int if is_whole else int | float) and not isinstance(number, bool)
+        if not is_number or not smallest <= number <= largest:  # type: ignore[operator]  # a number by now
+            raise _refused(name, given, f"{kind} from {smallest:g} to {largest:.7g}")
+        return number  # type: ignore[return-value]  # as above
+
+    return read
+
+
+def _status(name: str, given: _Given) -> int:
+    if str(given.value) not in {"401", "404"}:
+        raise _refused(name, given, "401 or 404")
+    return int(str(given.value))
+
+
+def _networks(name: str, given: _Given) -> tuple[Network, ...]:
+    texts = given.value.split(",") if isinstance(given.value, str) else given.value
+    if not isinstance(texts, list | tuple):
+        raise _refused(name, given, "a list of addresses or CIDR blocks")
+    try:
+        networks = tuple(ip_network(str(text).strip()) for text in texts)
+    except ValueError as error:
+        raise SettingsRefused(f"{name} ({given.source}) is not a list of addresses or CIDR blocks: {error}") from None
+    if any(network.prefixlen == 0 for network in networks):
+        raise _refused(name, given, "narrower than the whole Internet")
+    return networks
+
+
+def _database(name: str, given: _Given) -> str:
+    address = _text(name, given)
+    # The address may hold a password, so it is not repeated.
+    if address.startswith(("postgresql:", "postgresql+", "postgres:")):
+        raise SettingsRefused(
+            f"{name} ({given.source}) names PostgreSQL, which this version cannot use yet: use SQLite"
+        )
+    path = address.removeprefix("sqlite:///")
+    if path == address or not path or "?" in path:
+        raise _refused(name, given, "sqlite:///PATH")
+    return "sqlite:///" + os.path.abspath(path)
+
+
+_READERS: dict[str, Callable[[str, _Given], object]] = {
+    "data": _path,
+    "database": _database,
+    "key_file": _path,
+    "host": _text,
+    "port": _number(0, 65_535, is_whole=True),
+    "behind_proxy": _flag,
+    "trusted_proxies": _networks,
+    "tls_certificate": _path,
+    "tls_key": _path,
+    "request_seconds": _number(0.1, 3600, is_whole=False),
+    "header_seconds": _number(0.1, 120, is_whole=False),
+    "max_connections": _number(1, 65_535, is_whole=True),
+    "compat_mensagem": _flag,
+    "compat_unauthenticated_status": _status,
+    "compat_hide_existence": _flag,
+    "compat_list_inactive": _flag,
+    "notes_max_characters": _number(1, _LONGEST_NOTES, is_whole=True),
+}
+
+
+# -- what only shows when all are known -------------------------------------------------------------------------------
+
+
+def _check_together(settings: Settings) -> None:
+    if settings.data == Path(settings.data.anchor):
+        raise SettingsRefused("the data directory cannot be the root of the file system")
+    if settings.key_file is not None and settings.key_file.is_relative_to(settings.data):
+        raise SettingsRefused(
+            "the key file lies in the data directory: whoever copies that would have both, so put it elsewhere"
+        )
+    if (settings.tls_certificate is None) != (settings.tls_key is None):
+        raise SettingsRefused("tls_certificate and tls_key are only useful together: set both or neither")
+    if settings.behind_proxy != bool(settings.trusted_proxies):
+        raise SettingsRefused("behind_proxy and trusted_proxies are only useful together: set both or neither")
+    if not (_is_loopback(settings.host) or settings.tls_certificate or settings.behind_proxy):
+        raise SettingsRefused(
+            f"listening on {settings.host} would send secrets unencrypted: set tls_certificate and tls_key,"
+            " or behind_proxy and trusted_proxies"
+        )
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return host == "localhost" or ip_address(host).is_loopback
+    except ValueError:
+        return False

@@ -1,0 +1,67 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Access keys and the tokens obtained with them."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from mysafe.domain.ids import AccessKeyId, TokenId, UserId
+from mysafe.domain.secret_text import SecretText
+
+TOKEN_LIFETIME_SECONDS = 3600
+"""Lifetime of an access token (contract 2.4)."""
+
+
+@dataclass(frozen=True, slots=True)
+class AccessKey:
+    """An OAuth 2.0 client acting for the user who made it (contract 2.6).
+
+    `addresses` holds canonical CIDR blocks; empty is any address. `referers` empty is any.
+    `expires_at` is in Unix seconds, None is until revoked. `secret_verifier` is a keyed hash.
+    """
+
+    id: AccessKeyId
+    version: int
+    owner_id: UserId
+    name: str
+    client_id: str
+    secret_verifier: bytes
+    addresses: tuple[str, ...]
+    referers: tuple[str, ...]
+    expires_at: int | None
+    is_revoked: bool
+    created_at: int
+
+    def is_usable(self, now: int) -> bool:
+        """Return whether the key still opens anything at `now` (Unix seconds)."""
+        return not self.is_revoked and (self.expires_at is None or now < self.expires_at)
+
+
+@dataclass(frozen=True, slots=True)
+class AccessKeyDraft:
+    """An access key that is not stored yet."""
+
+    owner: str
+    name: str
+    addresses: tuple[str, ...] = ()
+    referers: tuple[str, ...] = ()
+    expires_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ClientCredentials:
+    """What a program presents to the token endpoint."""
+
+    client_id: str
+    client_secret: SecretText
+
+
+@dataclass(frozen=True, slots=True)
+class AccessToken:
+    """A token given out. `auth_epoch` is the user's at that time; `expires_at` is in Unix seconds."""
+
+    id: TokenId
+    verifier: bytes
+    access_key_id: AccessKeyId
+    user_id: UserId
+    auth_epoch: int
+    expires_at: int

@@ -1,0 +1,173 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Everything that can go wrong on purpose. Errors carry facts; each door words them for its users.
+
+    VaultError
+    ├ InvalidInput
+    │ ├ MissingField
+    │ ├ InvalidField
+    │ ├ TooLong
+    │ ├ BadSeed
+    │ ├ BadBody
+    │ ├ BadIdentifier
+    │ ├ BadTokenRequest
+    │ └ UnsupportedGrant
+    ├ NotFound
+    ├ AccessDenied
+    ├ Inactive
+    ├ Conflict
+    ├ NotAuthenticated
+    ├ CallForbidden
+    ├ TooLarge
+    ├ SlowBody
+    └ Unavailable
+      ├ Sealed
+      ├ DatabaseUnreachable
+      ├ Busy
+      ├ NoSpace
+      ├ AuditUnwritable
+      └ DeadlinePassed
+
+Anything outside this tree is a fault of the program or an attack, and is answered without details.
+`mysafe.crypto.aead.SealBroken` is outside on purpose: it raises an alarm, not a hint.
+"""
+
+
+class VaultError(Exception):
+    """Root of the errors a door knows how to answer."""
+
+
+class InvalidInput(VaultError):
+    """The caller sent something that no vault would accept."""
+
+
+class _FieldError(InvalidInput):
+    """Names the field at fault, never its value."""
+
+    def __init__(self, field: str) -> None:
+        super().__init__(field)
+        self.field = field
+
+
+class MissingField(_FieldError):
+    """A required field is absent, null, empty or blank."""
+
+
+class InvalidField(_FieldError):
+    """A field has a type or a character that cannot be stored."""
+
+
+class TooLong(_FieldError):
+    """A field has more characters (Unicode code points) than `limit`."""
+
+    def __init__(self, field: str, limit: int) -> None:
+        super().__init__(field)
+        self.limit = limit
+
+
+class BadSeed(_FieldError):
+    """A TOTP seed is not base32 of at least ten characters."""
+
+
+class BadBody(InvalidInput):
+    """The request body is not the JSON object or form it should be."""
+
+
+class BadIdentifier(InvalidInput):
+    """An identifier in a path is not a positive decimal number."""
+
+
+class BadTokenRequest(_FieldError):
+    """A parameter of a token request is missing, misplaced or given twice (contract 2.4)."""
+
+
+class UnsupportedGrant(InvalidInput):
+    """A token request asks for a grant other than client credentials."""
+
+
+class NotFound(VaultError):
+    """No such record. `what` is a kind of record: "password", "user", "group", …"""
+
+    def __init__(self, what: str) -> None:
+        super().__init__(what)
+        self.what = what
+
+
+class AccessDenied(VaultError):
+    """The policy says no. `reason` is for the audit log, not for the caller; `what` is a kind of record or ""."""
+
+    def __init__(self, reason: str, what: str = "") -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.what = what
+
+
+class Inactive(VaultError):
+    """The item exists and the actor may see it, but it is deactivated."""
+
+    def __init__(self, what: str) -> None:
+        super().__init__(what)
+        self.what = what
+
+
+class Conflict(VaultError):
+    """The name is taken. `what` says by which kind of record."""
+
+    def __init__(self, what: str) -> None:
+        super().__init__(what)
+        self.what = what
+
+
+class NotAuthenticated(VaultError):
+    """No credential, or one that is unknown, expired or revoked."""
+
+    def __init__(self, *, was_sent: bool) -> None:
+        super().__init__("credential not accepted" if was_sent else "no credential")
+        self.was_sent = was_sent
+
+
+class CallForbidden(VaultError):
+    """The credential is good, but its access key forbids this call. `rule` names the limit."""
+
+    def __init__(self, rule: str) -> None:
+        super().__init__(rule)
+        self.rule = rule
+
+
+class TooLarge(VaultError):
+    """A request body is longer than `limit_bytes`."""
+
+    def __init__(self, limit_bytes: int) -> None:
+        super().__init__(limit_bytes)
+        self.limit_bytes = limit_bytes
+
+
+class SlowBody(VaultError):
+    """A request body arrives slower than the server waits for."""
+
+
+class Unavailable(VaultError):
+    """The vault cannot serve this now; nothing was changed or revealed."""
+
+
+class Sealed(Unavailable):
+    """The keyring is not open."""
+
+
+class DatabaseUnreachable(Unavailable):
+    """The database cannot be opened, read or written at all."""
+
+
+class Busy(Unavailable):
+    """Too much is queued, or another process holds the database too long."""
+
+
+class NoSpace(Unavailable):
+    """The disk or the quota is full."""
+
+
+class AuditUnwritable(Unavailable):
+    """The audit row could not be written, so nothing was done."""
+
+
+class DeadlinePassed(Unavailable):
+    """The request took longer than it was given."""

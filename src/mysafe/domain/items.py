@@ -1,0 +1,108 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Items: what is kept for a team. One meta for all kinds, one secret for each kind."""
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from mysafe.domain.ids import ItemRef, UserId
+from mysafe.domain.secret_text import SecretText
+from mysafe.domain.sharing import AclEntry, ShareRequest, Shares, UnsharedName
+
+
+class ItemMeta(NamedTuple):
+    """The part of an item that lists show and decisions read. Sealed at rest like everything else.
+
+    `owner_id` repeats the row's owner, so that an edited column is noticed.
+    `author_id` made this version, at `updated_at`; times are Unix seconds.
+    The order of the fields is the order of the stored payload: append only, with a default.
+    """
+
+    name: str
+    url: str
+    username: str
+    tags: str
+    acl: tuple[AclEntry, ...]
+    is_active: bool
+    owner_id: UserId
+    author_id: UserId
+    created_at: int
+    updated_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class PasswordSecret:
+    """The part of a password that only a single read opens. `secret_key` is a normalised TOTP seed."""
+
+    password: SecretText
+    secret_key: SecretText | None
+    notes: SecretText
+
+
+@dataclass(frozen=True, slots=True)
+class PasswordDraft:
+    """A well-formed password that is not stored yet."""
+
+    name: str
+    url: str
+    username: str
+    tags: str
+    secret: PasswordSecret
+    users: tuple[ShareRequest, ...] = ()
+    groups: tuple[ShareRequest, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """An item whose meta the actor is allowed to know."""
+
+    ref: ItemRef
+    version: int
+    meta: ItemMeta
+
+
+@dataclass(frozen=True, slots=True)
+class PasswordView:
+    """A password as its reader sees it. `token` is the current TOTP code, None without a seed.
+
+    `unshared` holds the names a create or an update could not share with.
+    """
+
+    item: Item
+    secret: PasswordSecret
+    shares: Shares
+    token: SecretText | None = None
+    unshared: tuple[UnsharedName, ...] = ()
+
+
+class ListedItem(NamedTuple):
+    """One line of a list: the item, and whether the actor may change it."""
+
+    item: Item
+    can_write: bool
+
+
+class ListFilter(NamedTuple):
+    """Filters of a list; "" is no filter. Equality ignores case; `tag` matches one whole tag (contract 9, 15-16)."""
+
+    name: str = ""
+    username: str = ""
+    url: str = ""
+    tag: str = ""
+
+    def matches(self, meta: ItemMeta) -> bool:
+        """Return whether an item with this meta passes all filters that are set."""
+        return (
+            _equal(self.name, meta.name)
+            and _equal(self.username, meta.username)
+            and _equal(self.url, meta.url)
+            and (not self.tag.strip() or self.tag.strip().casefold() in split_tags(meta.tags))
+        )
+
+
+def _equal(wanted: str, value: str) -> bool:
+    return not wanted or wanted.casefold() == value.casefold()
+
+
+def split_tags(tags: str) -> list[str]:
+    """Return the single tags of a comma-separated string, trimmed and case-folded, without empty ones."""
+    return [tag.strip().casefold() for tag in tags.split(",") if tag.strip()]

@@ -1,0 +1,100 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The texts and numbers of the protocol, spelled exactly so. Which error is answered with which is said elsewhere.
+
+Errors of contract 7 start with their number; the number of the envelope is the one before the colon.
+"""
+
+from mysafe.domain.ids import Kind
+
+# Success (contract 4)
+
+PASSWORD_CREATED = "Password successfully registered"
+"""201 of contract 4.1."""
+
+SUCCESS = "Success"
+"""Single GET (contract 1.3)."""
+
+LISTED = ""
+"""Lists have an empty text (contract 1.3)."""
+
+# 1001 (contract 7)
+
+
+def missing(field: str) -> str:
+    """Return the text for a required field that is absent or blank (contract 7)."""
+    return f"1001: Parameter '{field}' was not informed!"
+
+
+def invalid(field: str) -> str:
+    """Return the text for a field of a wrong type (contract 7, ours)."""
+    return f"1001: Parameter '{field}' is invalid!"
+
+
+def too_long(field: str, limit: int) -> str:
+    """Return the text for a field of more than `limit` characters: no quotes, no exclamation mark (contract 5.1, 7)."""
+    return f"1001: Parameter {field} limited to {limit} characters"
+
+
+def bad_seed(field: str) -> str:
+    """Return the text for a TOTP seed that is not base32 (contract 7, ours)."""
+    return f"1001: Parameter '{field}' must be encoded in base32"
+
+
+BAD_BODY = "1001: Request body is not valid JSON"
+"""Contract 7 and contract 9, rule 19 (ours)."""
+
+IDENTIFIER_CODE_TAKEN = "1001: Identifier already found in another API key of this user"
+"""Create and update of an API secret (contract 6.1, 7)."""
+
+# Other numbers (contract 7)
+
+NOT_FOUND: dict[Kind, str] = {Kind.PASSWORD: "1005: Password not found"}
+"""Every route with an identifier (contract 7)."""
+
+NO_ACCESS = "1006: User does not have access"
+"""Every route with an identifier (contract 7)."""
+
+INACTIVE: dict[Kind, str] = {Kind.PASSWORD: "1009: Inactive password"}
+"""Single GET (contract 7)."""
+
+BAD_IDENTIFIER = "1010: Unexpected identifier type"
+"""Every route with an identifier (contract 7)."""
+
+# Texts without a number: the status is the number (contract 7)
+
+NOT_AUTHORIZED = "You are not authorized to access this resource."
+"""403 (contract 2.5)."""
+
+UNEXPECTED = "Unexpected error."
+"""500 (contract 1.4)."""
+
+TOO_MANY_REQUESTS = "Too many requests."
+"""429 (contract 7, ours)."""
+
+SERVICE_UNAVAILABLE = "Service unavailable."
+"""503 (contract 7, ours)."""
+
+BODY_TOO_LARGE = "Request body is too large."
+"""413 (ours: the contract has no limit and no text)."""
+
+SLOW_BODY = "Request timeout."
+"""408 (ours: the contract has no limit and no text)."""
+
+# Gateway answers: a period after the first, none after the other two (contract 1.5)
+
+NO_ROUTE = "No route matched with those values."
+"""401 for a bad token, 404 for an unknown path or a wrong method."""
+
+UPSTREAM_INVALID = "An invalid response was received from the upstream server"
+"""502: the database cannot be reached."""
+
+UPSTREAM_TIMEOUT = "The upstream server is timing out"
+"""504: the request passed its deadline."""
+
+# Entries of `shared_error` (contract 9, rule 2)
+
+USER_NOT_FOUND = "User not found"
+"""For a user who does not exist, has no permission, or is not visible: one text for all."""
+
+GROUP_NOT_FOUND = "Group not found"
+"""The same for a group."""

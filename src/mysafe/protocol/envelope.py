@@ -1,0 +1,64 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Wrap answers as the contract draws them, keys in its order. Knows neither entities nor errors.
+
+    success   {"code", "response": {…}, "<entity key>"}           contract 1.3
+    failure   {"code", "response": {…}, "exception": {…}}         contract 1.4
+    gateway   {"message"}                                         contract 1.5
+
+    response  {"status", "message", "error", "error_code", "detail", "Message", ["mensagem",] "erro", "cod_erro"}
+
+Each text stands twice, and so do the flag and the number: once by their English and once by their Portuguese name.
+"""
+
+import msgspec
+
+_encode = msgspec.json.Encoder().encode
+
+
+def success(
+    status: int, message: str, key: str | None = None, entity: object = None, *, mensagem: bool = False
+) -> bytes:
+    """Return the body of a success; without `key` it has no entity (contract 1.3: enable and disable).
+
+    `mensagem` adds the key of that name after `Message` (contract 1.3, `compat.mensagem`).
+    """
+    body: dict[str, object] = {"code": status, "response": _response(status, message, 0, mensagem=mensagem)}
+    if key is not None:
+        body[key] = entity
+    return _encode(body)
+
+
+def failure(status: int, text: str, code: int, *, mensagem: bool = False) -> bytes:
+    """Return the body of an error. `code` is the number in its text, or the status where it has none (contract 1.4).
+
+    `error_code` is 1 and `exception.detail` null on every error (contract 8).
+    """
+    return _encode(
+        {
+            "code": status,
+            "response": _response(status, text, 1, mensagem=mensagem),
+            "exception": {"code": code, "message": text, "detail": None},
+        }
+    )
+
+
+def gateway(text: str) -> bytes:
+    """Return the one-key body of an answer that stands for the gateway's (contract 1.5)."""
+    return _encode({"message": text})
+
+
+def _response(status: int, text: str, error_code: int, *, mensagem: bool) -> dict[str, object]:
+    is_error = error_code != 0
+    response: dict[str, object] = {
+        "status": status,
+        "message": text,
+        "error": is_error,
+        "error_code": error_code,
+        "detail": "",
+        "Message": text,
+    }
+    if mensagem:
+        response["mensagem"] = text
+    response["erro"] = is_error
+    response["cod_erro"] = error_code
+    return response

@@ -1,0 +1,106 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a handler gets and what it gives back. Nothing here knows the web server."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+from urllib.parse import parse_qsl
+
+from mysafe.domain.actions import Action
+from mysafe.domain.errors import BadBody, InvalidField, VaultError
+from mysafe.protocol.body import parse_body
+from mysafe.services.authentication import Caller
+from mysafe.services.unit_of_work import UnitOfWork
+from mysafe.services.vault import Identify
+
+
+@dataclass(frozen=True, slots=True)
+class Compatibility:
+    """The switches of contract 10 that change answers. Defaults are the contract's."""
+
+    is_mensagem_sent: bool = False
+    unauthenticated_status: int = 401
+    is_existence_hidden: bool = False
+    is_inactive_listed: bool = False
+
+
+class Call(NamedTuple):
+    """One request, as far as a handler may know it. `identifier` is the last path segment, or ""."""
+
+    method: str
+    identifier: str
+    query_string: bytes
+    headers: Mapping[bytes, bytes]
+    body: bytes
+    caller: Caller
+    compatibility: Compatibility
+
+    def fields(self) -> dict[str, object]:
+        """Return the fields of the body, JSON or form. Raises BadBody."""
+        content_type = self.headers.get(b"content-type")
+        return parse_body(self.body, content_type.decode("latin-1") if content_type else None)
+
+    def query(self, *known: str) -> dict[str, str]:
+        """Return the known query parameters; others are ignored.
+
+        Raises:
+            InvalidField: a known one is given twice (R-API-07), or is not UTF-8.
+        """
+        found: dict[str, str] = {}
+        for key, value in _query_pairs(self.query_string):
+            if key in known:
+                if key in found or "\ufffd" in value:
+                    raise InvalidField(key)
+                found[key] = value
+        return found
+
+
+def _query_pairs(query_string: bytes) -> list[tuple[str, str]]:
+    if not query_string:
+        return []
+    try:
+        return parse_qsl(query_string.decode("ascii"), keep_blank_values=True, max_num_fields=1000)
+    except ValueError:  # not ASCII, or more fields than any client of ours sends
+        raise BadBody from None
+
+
+class Answer(NamedTuple):
+    """What is sent: status, body, and headers beyond the ones every answer has."""
+
+    status: int
+    body: bytes
+    headers: tuple[tuple[bytes, bytes], ...] = ()
+
+
+class Step(NamedTuple):
+    """What a handler wants done: a use case bound to its input, and how its value becomes an answer.
+
+    `is_look` says that it reveals no secret and may run on a snapshot. `identify` replaces the bearer token.
+    """
+
+    work: Callable[[UnitOfWork], Any]
+    encode: Callable[[Any], Answer]
+    is_look: bool = False
+    identify: Identify | None = None
+
+
+class Operation(NamedTuple):
+    """One line of the route table. `refuse` words the refusals of a door with an error format of its own."""
+
+    method: str
+    path: str
+    action: Action
+    handler: Callable[[Call], Step]
+    is_public: bool = False
+    refuse: Callable[[Call, VaultError], Answer | None] | None = None
+
+
+class Match(NamedTuple):
+    """The operation a request asks for, and the identifier in its path or ""."""
+
+    operation: Operation
+    identifier: str
+
+
+FindOperation = Callable[[str, bytes], Match | None]
+"""Find what a method and a raw path ask for; None for an unknown path or a wrong method."""

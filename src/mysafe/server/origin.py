@@ -1,0 +1,73 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Where a request comes from. It must not decide what an address may do."""
+
+from collections.abc import Sequence
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
+from typing import TypeAlias
+
+Network: TypeAlias = IPv4Network | IPv6Network
+Address: TypeAlias = IPv4Address | IPv6Address
+
+
+def client_address(peer: str, headers: Sequence[tuple[bytes, bytes]], trusted_proxies: Sequence[Network]) -> str:
+    """Return the address a request is attributed to, in canonical form.
+
+    Without a trusted proxy as `peer` this is the peer, whatever the headers say. Otherwise it is the rightmost
+    address of X-Forwarded-For that is no trusted proxy itself; the leftmost if all are; the peer if one of those
+    looked at is malformed. An IPv4 address mapped into IPv6 comes back as IPv4.
+
+    Args:
+        peer: address of the other end of the connection; "" where there is none (a unix socket).
+        headers: names in lower case.
+
+    Source: R-API-15, R-TOK-11.
+    """
+    if not trusted_proxies and ":" not in peer:
+        return peer
+    nearest = parse_address(peer)
+    if nearest is None or not is_within(nearest, trusted_proxies):
+        return peer if nearest is None else str(nearest)
+    client = nearest
+    for hop in _hops_from_the_right(headers):
+        address = _parse_hop(hop)
+        if address is None:
+            return str(nearest)
+        client = address
+        if not is_within(address, trusted_proxies):
+            break
+    return str(client)
+
+
+def parse_address(text: str) -> Address | None:
+    """Return the address, IPv4 where it is IPv4 mapped into IPv6, without zone; None if it is no address."""
+    try:
+        address = ip_address(text.partition("%")[0])
+    except ValueError:
+        return None
+    return address if address.version == 4 else address.ipv4_mapped or address
+
+
+def is_within(address: Address, networks: Sequence[Network]) -> bool:
+    """Return whether one of `networks` holds `address`."""
+    return any(address in network for network in networks)
+
+
+def _hops_from_the_right(headers: Sequence[tuple[bytes, bytes]]) -> list[str]:
+    values = [value.decode("latin-1") for name, value in headers if name == b"x-forwarded-for"]
+    hops = [hop.strip() for hop in ",".join(values).split(",")] if values else []
+    return hops[::-1]
+
+
+def _parse_hop(hop: str) -> Address | None:
+    """Return the address of `192.0.2.1`, `192.0.2.1:80`, `2001:db8::1` or `[2001:db8::1]:80`."""
+    if hop.startswith("["):
+        inside, bracket, rest = hop[1:].partition("]")
+        return parse_address(inside) if bracket and ":" in inside and _is_port(rest) else None
+    if hop.count(":") == 1:
+        host, _, port = hop.partition(":")
+        return parse_address(host) if _is_port(f":{port}") else None
+    return parse_address(hop)
+
+
+def _is_port(text: str) -> bool:
+    return not text or (text[0] == ":" and text[1:].isascii() and text[1:].isdigit())

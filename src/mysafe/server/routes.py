@@ -1,0 +1,38 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The route table: one line for each operation, and how a path finds its line (contract 1.1)."""
+
+from collections.abc import Iterable
+
+from mysafe.domain.actions import Action
+from mysafe.server.api import oauth2, passwords
+from mysafe.server.api.call import Match, Operation
+from mysafe.server.paths import canonical_path
+
+OPERATIONS = (
+    Operation("POST", "/api/oauth2/token", Action.TOKEN_ISSUE, oauth2.token, is_public=True, refuse=oauth2.refuse),
+    Operation("GET", "/api/oauth2/token", Action.TOKEN_ISSUE, oauth2.token, is_public=True, refuse=oauth2.refuse),
+    Operation("GET", "/api/mysafe/password", Action.ITEM_LIST, passwords.list_all),
+    Operation("POST", "/api/mysafe/password", Action.ITEM_CREATE, passwords.create),
+    Operation("GET", "/api/mysafe/password/{identifier}", Action.ITEM_READ, passwords.read),
+)
+
+_IDENTIFIER = "/{identifier}"
+
+
+class Routes:
+    """Find operations by method and path. The identifier is always the last segment."""
+
+    def __init__(self, operations: Iterable[Operation] = OPERATIONS) -> None:
+        self._operations = {(operation.method, operation.path): operation for operation in operations}
+
+    def match(self, method: str, raw_path: bytes) -> Match | None:
+        """Return what is asked for, or None for an unknown path or a wrong method."""
+        path = canonical_path(raw_path)
+        if path is None:
+            return None
+        operation = self._operations.get((method, path))
+        if operation is not None and not path.endswith(_IDENTIFIER):
+            return Match(operation, "")
+        parent, _, identifier = path.rpartition("/")
+        operation = self._operations.get((method, parent + _IDENTIFIER))
+        return Match(operation, identifier) if operation is not None and identifier else None

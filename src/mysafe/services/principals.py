@@ -1,0 +1,131 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Users, groups, access keys and tokens as their sealed records say. Index columns only find candidates."""
+
+from collections.abc import Callable
+from typing import TypeVar
+
+from mysafe.crypto.aead import SealBroken
+from mysafe.crypto.records import RecordAddress
+from mysafe.domain.access_keys import AccessKey, AccessToken, ClientCredentials
+from mysafe.domain.ids import AccessKeyId, GroupId, UserId
+from mysafe.domain.principals import Group, User
+from mysafe.services import payloads
+from mysafe.services.keys import VaultKeys
+from mysafe.storage import principals as store
+from mysafe.storage.engine import Transaction
+from mysafe.storage.principals import ACCESS_KEYS, GROUPS, TOKENS, USERS, RecordRow, RecordTable
+
+T = TypeVar("T")
+
+Decoder = Callable[[bytes, int, int, int], T]
+
+
+class OpenedRecords:
+    """Remember what a sealed row opened to, for as long as the very same row comes back.
+
+    The row is read from the database every time; only the decryption of identical bytes is spared. So a
+    change by another process is seen at once. Bounded: it forgets everything when `capacity` is reached.
+    """
+
+    def __init__(self, capacity: int = 8192) -> None:
+        self._capacity = capacity
+        self._opened: dict[tuple[str, int], tuple[RecordRow, object]] = {}
+
+    def get(self, table: RecordTable, row: RecordRow) -> object | None:
+        """Return what `row` opened to before, or None if it is new or differs in any column."""
+        known = self._opened.get((table.name, row.id))
+        return known[1] if known is not None and known[0] == row else None
+
+    def put(self, table: RecordTable, row: RecordRow, value: object) -> None:
+        """Remember `value` for `row`."""
+        if len(self._opened) >= self._capacity:
+            self._opened = {}
+        self._opened[table.name, row.id] = (row, value)
+
+
+class Principals:
+    """Read principals inside one unit of work. `now` is the unit's time in Unix seconds.
+
+    Every method returns None where there is no such record. A row that does not open under its own address
+    raises `SealBroken`: somebody changed it outside the vault.
+    """
+
+    def __init__(self, tx: Transaction, keys: VaultKeys, opened: OpenedRecords, now: int) -> None:
+        self._tx = tx
+        self._keys = keys
+        self._opened = opened
+        self.now = now
+
+    def user(self, user_id: UserId) -> User | None:
+        """Return a user by id."""
+        return self._open(USERS, USERS.find(self._tx, user_id), payloads.decode_user)
+
+    def user_by_name(self, username: str) -> User | None:
+        """Return a user by user name; case and compatibility forms do not count."""
+        row = USERS.find_by_index(self._tx, self._keys.index.user_name(username))
+        return self._open(USERS, row, payloads.decode_user)
+
+    def group(self, group_id: GroupId) -> Group | None:
+        """Return a group by id."""
+        return self._open(GROUPS, GROUPS.find(self._tx, group_id), payloads.decode_group)
+
+    def group_by_name(self, name: str) -> Group | None:
+        """Return a group by name; case and compatibility forms do not count."""
+        row = GROUPS.find_by_index(self._tx, self._keys.index.group_name(name))
+        return self._open(GROUPS, row, payloads.decode_group)
+
+    def groups_of(self, user_id: UserId) -> frozenset[int]:
+        """Return the ids of the enabled groups that list the user as a member."""
+        rows = store.groups_of(self._tx, user_id)
+        groups = (self._open(GROUPS, row, payloads.decode_group) for row in rows)
+        return frozenset(group.id for group in groups if group and group.is_enabled and user_id in group.members)
+
+    def access_key(self, key_id: AccessKeyId) -> AccessKey | None:
+        """Return an access key by id, revoked or expired ones included."""
+        return self._open(ACCESS_KEYS, ACCESS_KEYS.find(self._tx, key_id), payloads.decode_access_key)
+
+    def access_key_by_client(self, client_id: str) -> AccessKey | None:
+        """Return an access key by client id, revoked or expired ones included."""
+        row = ACCESS_KEYS.find_by_index(self._tx, self._keys.index.client_id(client_id))
+        return self._open(ACCESS_KEYS, row, payloads.decode_access_key)
+
+    def token(self, text: str) -> AccessToken | None:
+        """Return the record of an access token, expired ones included."""
+        row = TOKENS.find_by_index(self._tx, self._keys.index.token(text))
+        token = self._open(TOKENS, row, payloads.decode_token)
+        if token is None:
+            return None
+        verifiers = self._keys.verifiers
+        return token if verifiers.matches(token.verifier, verifiers.of_token(text)) else None
+
+    def is_client_secret(self, key: AccessKey | None, credentials: ClientCredentials) -> bool:
+        """Return whether the secret is the key's; the work is the same when there is no key."""
+        verifiers = self._keys.verifiers
+        actual = verifiers.of_client_secret(credentials.client_id, credentials.client_secret.reveal())
+        return verifiers.matches(key.secret_verifier if key else bytes(32), actual) and key is not None
+
+    def _open(self, table: RecordTable, row: RecordRow | None, decode: Decoder[T]) -> T | None:
+        if row is None:
+            return None
+        opened = self._opened.get(table, row)
+        if opened is None:
+            address = RecordAddress(table.name, table.name, row.id, row.owner_id, row.version)
+            meta = self._keys.cipher.unwrap(address, row.dek).open_meta(row.meta)
+            opened = decode(meta, row.id, row.version, row.created_at)
+            if not self._is_index_of(row.bidx, opened):
+                raise SealBroken
+            self._opened.put(table, row, opened)
+        return opened  # type: ignore[return-value]  # each table has one decoder
+
+    def _is_index_of(self, bidx: bytes, opened: object) -> bool:
+        """Return whether an index column belongs to what was sealed. A token is told by its verifier instead."""
+        index = self._keys.index
+        match opened:
+            case User():
+                return bidx == index.user_name(opened.username)
+            case Group():
+                return bidx == index.group_name(opened.name)
+            case AccessKey():
+                return bidx == index.client_id(opened.client_id)
+            case _:
+                return True

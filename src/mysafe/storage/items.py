@@ -1,0 +1,138 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Items as rows: sealed parts and the clear columns that find them. Only the unit of work may write here."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from sqlalchemy import ColumnElement, bindparam, delete, func, literal_column, select, union, update
+
+from mysafe.storage.engine import Transaction
+from mysafe.storage.schema import grants_idx, group_members_idx, items
+from mysafe.storage.statements import Statement, compile_statement, insert_all
+
+
+class ItemRow(NamedTuple):
+    """A row of `items`, in the table's order. `secret` is empty where it was not asked for."""
+
+    kind: str
+    id: int
+    owner_id: int
+    version: int
+    epoch: int
+    created_at: int
+    updated_at: int
+    dek: bytes
+    meta: bytes
+    secret: bytes
+
+
+# Literals, not parameters: the planner of every database may know them. They are domain.sharing.PrincipalType.
+_USER: ColumnElement[int] = literal_column("1")
+_GROUP: ColumnElement[int] = literal_column("2")
+
+
+def _candidates() -> Statement:
+    """Return the query of `candidates`: by owner, by own grant, and by the grants of listed groups."""
+    owned = select(items.c.id).where(items.c.kind == bindparam("kind"), items.c.owner_id == bindparam("user"))
+    granted = select(grants_idx.c.item_id).where(
+        grants_idx.c.principal_type == _USER,
+        grants_idx.c.principal_id == bindparam("user"),
+        grants_idx.c.kind == bindparam("kind"),
+    )
+    groups = select(group_members_idx.c.group_id).where(group_members_idx.c.user_id == bindparam("user"))
+    by_group = select(grants_idx.c.item_id).where(
+        grants_idx.c.principal_type == _GROUP,
+        grants_idx.c.principal_id.in_(groups),
+        grants_idx.c.kind == bindparam("kind"),
+    )
+    columns = [column for column in items.columns if column.name != "secret"]
+    statement = (
+        select(*columns)
+        .where(
+            items.c.kind == bindparam("kind"),
+            items.c.id.in_(union(owned, granted, by_group)),
+        )
+        .order_by(items.c.id)
+    )
+    return compile_statement(statement, ("kind", "kind", "user", "user", "kind", "user", "kind"))
+
+
+_INSERT = insert_all(items)
+_INSERT_GRANT = insert_all(grants_idx)
+_FIND = compile_statement(
+    select(items).where(items.c.kind == bindparam("kind"), items.c.id == bindparam("id")), ("kind", "id")
+)
+_REPLACE = compile_statement(
+    update(items)
+    .where(
+        items.c.kind == bindparam("of_kind"),
+        items.c.id == bindparam("of_id"),
+        items.c.version == bindparam("of_version"),
+    )
+    .values(
+        {
+            name: bindparam(f"new_{name}")
+            for name in ("owner_id", "version", "epoch", "created_at", "updated_at", "dek", "meta", "secret")
+        }
+    ),
+    (
+        "new_owner_id",
+        "new_version",
+        "new_epoch",
+        "new_created_at",
+        "new_updated_at",
+        "new_dek",
+        "new_meta",
+        "new_secret",
+        "of_kind",
+        "of_id",
+        "of_version",
+    ),
+)
+_DROP_GRANTS = compile_statement(
+    delete(grants_idx).where(grants_idx.c.kind == bindparam("kind"), grants_idx.c.item_id == bindparam("id")),
+    ("kind", "id"),
+)
+_COUNT = compile_statement(select(func.count()).select_from(items), ())
+_CANDIDATES = _candidates()
+
+
+def insert(tx: Transaction, row: ItemRow, grants: Sequence[tuple[int, int]]) -> None:
+    """Store a new item. `grants` are pairs of principal type and principal id for the index."""
+    tx.execute(_INSERT, *row)
+    _insert_grants(tx, row, grants)
+
+
+def replace(tx: Transaction, row: ItemRow, grants: Sequence[tuple[int, int]]) -> bool:
+    """Store the next version of an item; return False if the stored one is not the version before."""
+    if not tx.execute(_REPLACE, *row[2:], row.kind, row.id, row.version - 1):
+        return False
+    tx.execute(_DROP_GRANTS, row.kind, row.id)
+    _insert_grants(tx, row, grants)
+    return True
+
+
+def find(tx: Transaction, kind: str, item_id: int) -> ItemRow | None:
+    """Return an item, or None."""
+    row = tx.row(_FIND, kind, item_id)
+    return None if row is None else _item_row(row)
+
+
+def candidates(tx: Transaction, kind: str, user_id: int) -> list[ItemRow]:
+    """Return the items the index tables connect with a user, ascending by id, without their secret part."""
+    found = tx.rows(_CANDIDATES, kind, kind, user_id, user_id, kind, user_id, kind)
+    return [_item_row((*row, b"")) for row in found]
+
+
+def count(tx: Transaction) -> int:
+    """Return how many items there are."""
+    (number,) = tx.rows(_COUNT)[0]
+    return int(str(number))
+
+
+def _insert_grants(tx: Transaction, row: ItemRow, grants: Sequence[tuple[int, int]]) -> None:
+    if grants:
+        tx.execute_many(_INSERT_GRANT, [(*grant, row.kind, row.id) for grant in grants])
+
+
+_item_row = ItemRow._make  # strict tables hold just these types

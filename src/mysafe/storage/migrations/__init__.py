@@ -1,0 +1,66 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Bring a database to the schema of this version (docs/decisions/0003).
+
+Alembic renders each step to SQL, and apsw runs it: a second SQLite library in the process would break the locks
+of the first. Alembic is imported only when there is something to do.
+"""
+
+import io
+from pathlib import Path
+
+import apsw
+
+from mysafe.storage.engine import StorageRefused
+
+HEAD = "0001"
+"""The revision of this version's schema; a test compares it with the newest step."""
+
+KNOWN = ("0001",)
+"""All revisions, oldest first."""
+
+
+def migrate(connection: apsw.Connection) -> None:
+    """Bring the database to HEAD, in one transaction under the write lock.
+
+    Raises:
+        StorageRefused: the schema is newer than this program, or of another program.
+    """
+    if schema_revision(connection) == HEAD:
+        return
+    with connection:  # the statement below makes it a write transaction at once
+        connection.execute("CREATE TABLE IF NOT EXISTS alembic_version (version_num TEXT NOT NULL) STRICT")
+        current = schema_revision(connection)
+        if current is not None and current not in KNOWN:
+            raise StorageRefused(f"the database has the schema {current}, which this version does not know: upgrade")
+        connection.execute(_render(current))
+        connection.execute("DELETE FROM alembic_version")
+        connection.execute("INSERT INTO alembic_version (version_num) VALUES (?)", (HEAD,))
+
+
+def schema_revision(connection: apsw.Connection) -> str | None:
+    """Return the revision of a database, None if it is empty. Raises StorageRefused if it is no database of ours."""
+    try:
+        tables = {str(name) for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+        if "alembic_version" not in tables:
+            if tables:
+                raise StorageRefused("the database belongs to another program")
+            return None
+        rows = connection.execute("SELECT version_num FROM alembic_version").fetchall()
+    except apsw.Error as error:
+        raise StorageRefused(f"the database cannot be read: {type(error).__name__}") from None
+    return str(rows[0][0]) if rows else None
+
+
+def _render(current: str | None) -> str:
+    """Return the SQL of all steps after `current`."""
+    from alembic.operations import Operations  # noqa: PLC0415  # costs start-up time, and is rarely needed
+    from alembic.runtime.migration import MigrationContext  # noqa: PLC0415
+    from alembic.script import ScriptDirectory  # noqa: PLC0415
+
+    script = ScriptDirectory(str(Path(__file__).parent))
+    sql = io.StringIO()
+    context = MigrationContext.configure(dialect_name="sqlite", opts={"as_sql": True, "output_buffer": sql})
+    with Operations.context(context):
+        for step in reversed(list(script.iterate_revisions(HEAD, current or "base"))):
+            step.module.upgrade()
+    return sql.getvalue()

@@ -1,0 +1,126 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The first schema. Written out, not derived from schema.py: a released step never changes."""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0001"
+down_revision = None
+
+
+def _record_columns() -> list[sa.Column[object]]:
+    number, blob = sa.Integer(), sa.LargeBinary()
+    return [
+        sa.Column("id", number, primary_key=True, autoincrement=False),
+        sa.Column("owner_id", number, nullable=False),
+        sa.Column("version", number, nullable=False),
+        sa.Column("epoch", number, nullable=False),
+        sa.Column("bidx", blob, nullable=False, unique=True),
+        sa.Column("created_at", number, nullable=False),
+        sa.Column("updated_at", number, nullable=False),
+        sa.Column("expires_at", number, nullable=True),
+        sa.Column("dek", blob, nullable=False),
+        sa.Column("meta", blob, nullable=False),
+        sa.Column("secret", blob, nullable=True),
+    ]
+
+
+def upgrade() -> None:
+    """Make all tables."""
+    _make_vault()
+    _make_items()
+    for name in ("users", "groups", "access_keys", "tokens"):
+        op.create_table(name, *_record_columns(), sqlite_strict=True)
+    op.create_index("ix_tokens_expires_at", "tokens", ["expires_at"])
+    op.create_table(
+        "group_members_idx",
+        sa.Column("user_id", sa.Integer(), primary_key=True, autoincrement=False),
+        sa.Column("group_id", sa.Integer(), sa.ForeignKey("groups.id"), primary_key=True, autoincrement=False),
+        sqlite_strict=True,
+        sqlite_with_rowid=False,
+    )
+    _make_audit()
+
+
+def _make_vault() -> None:
+    number, text, blob = sa.Integer(), sa.Text(), sa.LargeBinary()
+    op.create_table(
+        "vault",
+        sa.Column("vault_id", blob, primary_key=True),
+        sa.Column("created_at", number, nullable=False),
+        sqlite_strict=True,
+    )
+    op.create_table(
+        "keyring",
+        sa.Column("version", number, primary_key=True, autoincrement=False),
+        sa.Column("sealed", blob, nullable=False),
+        sa.Column("created_at", number, nullable=False),
+        sqlite_strict=True,
+    )
+    op.create_table(
+        "keyring_slots",
+        sa.Column("slot_id", number, primary_key=True, autoincrement=False),
+        sa.Column("provider", text, nullable=False),
+        sa.Column("parameters", text, nullable=False),
+        sa.Column("wrapped", blob, nullable=False),
+        sa.Column("created_at", number, nullable=False),
+        sqlite_strict=True,
+    )
+    op.create_table(
+        "sequences",
+        sa.Column("name", text, primary_key=True),
+        sa.Column("next", number, nullable=False),
+        sqlite_strict=True,
+        sqlite_with_rowid=False,
+    )
+
+
+def _make_items() -> None:
+    number, text, blob = sa.Integer(), sa.Text(), sa.LargeBinary()
+    op.create_table(
+        "items",
+        sa.Column("kind", text, primary_key=True),
+        sa.Column("id", number, primary_key=True, autoincrement=False),
+        sa.Column("owner_id", number, nullable=False),
+        sa.Column("version", number, nullable=False),
+        sa.Column("epoch", number, nullable=False),
+        sa.Column("created_at", number, nullable=False),
+        sa.Column("updated_at", number, nullable=False),
+        sa.Column("dek", blob, nullable=False),
+        sa.Column("meta", blob, nullable=False),
+        sa.Column("secret", blob, nullable=False),
+        sqlite_strict=True,
+    )
+    op.create_index("items_by_owner", "items", ["kind", "owner_id", "id"])
+    op.create_table(
+        "grants_idx",
+        sa.Column("principal_type", number, primary_key=True, autoincrement=False),
+        sa.Column("principal_id", number, primary_key=True, autoincrement=False),
+        sa.Column("kind", text, primary_key=True),
+        sa.Column("item_id", number, primary_key=True, autoincrement=False),
+        sqlite_strict=True,
+        sqlite_with_rowid=False,
+    )
+    op.create_index("grants_by_item", "grants_idx", ["item_id", "kind"])
+
+
+def _make_audit() -> None:
+    number, text, blob = sa.Integer(), sa.Text(), sa.LargeBinary()
+    op.create_table(
+        "audit",
+        sa.Column("id", number, primary_key=True),
+        sa.Column("at_ms", number, nullable=False),
+        sa.Column("node", text, nullable=False),
+        sa.Column("actor_id", number, nullable=False),
+        sa.Column("access_key_id", number, nullable=False),
+        sa.Column("action", text, nullable=False),
+        sa.Column("record_kind", text, nullable=False),
+        sa.Column("record_id", number, nullable=False),
+        sa.Column("new_version", number, nullable=False),
+        sa.Column("envelope_sha256", blob, nullable=False),
+        sa.Column("result", text, nullable=False),
+        sa.Column("request_id", text, nullable=False),
+        sa.Column("details", blob, nullable=False),
+        sqlite_autoincrement=True,
+        sqlite_strict=True,
+    )

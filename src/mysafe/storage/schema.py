@@ -1,0 +1,147 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The tables: the one definition, for every database. What is sealed is said in docs/formats/record.md.
+
+Clear columns find records; nothing is granted on their word. `bidx` is a blind index; times are Unix seconds.
+"""
+
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    SmallInteger,
+    String,
+    Table,
+    Text,
+)
+
+metadata = MetaData()
+
+# SQLite's strict tables know INTEGER only, and it holds 64 bits there.
+Number = BigInteger().with_variant(Integer, "sqlite")
+Small = SmallInteger().with_variant(Integer, "sqlite")
+Word = String().with_variant(Text, "sqlite")
+
+vault = Table(
+    "vault",
+    metadata,
+    Column("vault_id", LargeBinary, primary_key=True),
+    Column("created_at", Number, nullable=False),
+    sqlite_strict=True,
+)
+
+keyring = Table(
+    "keyring",
+    metadata,
+    Column("version", Number, primary_key=True, autoincrement=False),
+    Column("sealed", LargeBinary, nullable=False),
+    Column("created_at", Number, nullable=False),
+    sqlite_strict=True,
+)
+
+keyring_slots = Table(
+    "keyring_slots",
+    metadata,
+    Column("slot_id", Number, primary_key=True, autoincrement=False),
+    Column("provider", Word, nullable=False),
+    Column("parameters", Word, nullable=False),
+    Column("wrapped", LargeBinary, nullable=False),
+    Column("created_at", Number, nullable=False),
+    sqlite_strict=True,
+)
+
+items = Table(
+    "items",
+    metadata,
+    Column("kind", Word, primary_key=True),
+    Column("id", Number, primary_key=True, autoincrement=False),
+    Column("owner_id", Number, nullable=False),
+    Column("version", Number, nullable=False),
+    Column("epoch", Number, nullable=False),
+    Column("created_at", Number, nullable=False),
+    Column("updated_at", Number, nullable=False),
+    Column("dek", LargeBinary, nullable=False),
+    Column("meta", LargeBinary, nullable=False),
+    Column("secret", LargeBinary, nullable=False),
+    Index("items_by_owner", "kind", "owner_id", "id"),
+    sqlite_strict=True,
+)
+
+grants_idx = Table(
+    "grants_idx",
+    metadata,
+    Column("principal_type", Small, primary_key=True, autoincrement=False),
+    Column("principal_id", Number, primary_key=True, autoincrement=False),
+    Column("kind", Word, primary_key=True),
+    Column("item_id", Number, primary_key=True, autoincrement=False),
+    Index("grants_by_item", "item_id", "kind"),
+    sqlite_strict=True,
+    sqlite_with_rowid=False,
+)
+
+
+def _records(name: str) -> Table:
+    """Return a table of principals or credentials; they all have one shape."""
+    return Table(
+        name,
+        metadata,
+        Column("id", Number, primary_key=True, autoincrement=False),
+        Column("owner_id", Number, nullable=False),
+        Column("version", Number, nullable=False),
+        Column("epoch", Number, nullable=False),
+        Column("bidx", LargeBinary, nullable=False, unique=True),
+        Column("created_at", Number, nullable=False),
+        Column("updated_at", Number, nullable=False),
+        Column("expires_at", Number, nullable=True, index=name == "tokens"),
+        Column("dek", LargeBinary, nullable=False),
+        Column("meta", LargeBinary, nullable=False),
+        Column("secret", LargeBinary, nullable=True),
+        sqlite_strict=True,
+    )
+
+
+users = _records("users")
+groups = _records("groups")
+access_keys = _records("access_keys")
+tokens = _records("tokens")
+
+group_members_idx = Table(
+    "group_members_idx",
+    metadata,
+    Column("user_id", Number, primary_key=True, autoincrement=False),
+    Column("group_id", Number, ForeignKey("groups.id"), primary_key=True, autoincrement=False),
+    sqlite_strict=True,
+    sqlite_with_rowid=False,
+)
+
+audit = Table(
+    "audit",
+    metadata,
+    Column("id", Number, primary_key=True),
+    Column("at_ms", Number, nullable=False),
+    Column("node", Word, nullable=False),
+    Column("actor_id", Number, nullable=False),
+    Column("access_key_id", Number, nullable=False),
+    Column("action", Word, nullable=False),
+    Column("record_kind", Word, nullable=False),
+    Column("record_id", Number, nullable=False),
+    Column("new_version", Number, nullable=False),
+    Column("envelope_sha256", LargeBinary, nullable=False),
+    Column("result", Word, nullable=False),
+    Column("request_id", Word, nullable=False),
+    Column("details", LargeBinary, nullable=False),
+    sqlite_autoincrement=True,
+    sqlite_strict=True,
+)
+
+sequences = Table(
+    "sequences",
+    metadata,
+    Column("name", Word, primary_key=True),
+    Column("next", Number, nullable=False),
+    sqlite_strict=True,
+    sqlite_with_rowid=False,
+)

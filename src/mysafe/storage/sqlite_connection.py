@@ -1,0 +1,98 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Open SQLite safely, and say its errors in our words."""
+
+import os
+import stat
+from pathlib import Path
+
+import apsw
+
+from mysafe.domain.errors import Busy, DatabaseUnreachable, NoSpace, Unavailable
+from mysafe.storage.engine import StorageRefused, UniqueClash
+
+OLDEST_SQLITE = (3, 51, 3)
+"""Earlier versions can corrupt a database in WAL mode that has more than one connection."""
+
+BUSY_MILLISECONDS = 5000
+"""How long a connection waits for another process."""
+
+SYNCHRONOUS_FULL = 2
+
+_PRAGMAS = (
+    "PRAGMA journal_mode = WAL",
+    "PRAGMA synchronous = FULL",
+    "PRAGMA foreign_keys = ON",
+    "PRAGMA secure_delete = ON",
+    "PRAGMA cache_size = -16384",
+)
+
+
+def check_sqlite_version(version: str) -> None:
+    """Return if this SQLite is safe to use. Raises StorageRefused."""
+    if tuple(int(part) for part in version.split(".")) < OLDEST_SQLITE:
+        oldest = ".".join(str(part) for part in OLDEST_SQLITE)
+        raise StorageRefused(f"SQLite {version} can corrupt the database: {oldest} or newer is needed")
+
+
+def create_file(path: Path) -> None:
+    """Make an empty database file for its owner only. Raises StorageRefused."""
+    try:
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC, 0o600))
+    except OSError as error:
+        raise StorageRefused(f"the database {path} cannot be made: {error.strerror}") from None
+
+
+def check_file(path: Path) -> None:
+    """Return if the database is a regular file for its owner only. Raises StorageRefused."""
+    try:
+        mode = path.stat().st_mode
+    except OSError as error:
+        raise StorageRefused(f"the database {path} cannot be opened: {error.strerror}") from None
+    if not stat.S_ISREG(mode):
+        raise StorageRefused(f"the database {path} is not a regular file")
+    if mode & 0o077:
+        raise StorageRefused(f"the database {path} may be read or changed by others: run chmod 600 on it")
+
+
+def connect(path: Path, *, is_reader: bool = False) -> apsw.Connection:
+    """Return a connection whose commits are on disk when they return.
+
+    Raises:
+        StorageRefused: it is no database, or does not accept the settings that make it durable.
+    """
+    check_sqlite_version(apsw.sqlite_lib_version())
+    try:
+        connection = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READWRITE)
+        connection.set_busy_timeout(BUSY_MILLISECONDS)
+        for pragma in _PRAGMAS:
+            connection.execute(pragma)
+        (mode,) = connection.execute("PRAGMA journal_mode").fetchall()[0]
+        (synchronous,) = connection.execute("PRAGMA synchronous").fetchall()[0]
+        if is_reader:
+            connection.execute("PRAGMA query_only = ON")
+    except apsw.Error as error:
+        raise StorageRefused(f"the database {path} cannot be opened: {type(error).__name__}") from None
+    if (mode, synchronous) != ("wal", SYNCHRONOUS_FULL):
+        raise StorageRefused(f"the database {path} is not durable: journal {mode}, synchronous {synchronous}")
+    return connection
+
+
+def translated(error: apsw.Error) -> Exception:
+    """Return a driver's error in the words of the domain. What it says in text stays behind."""
+    match error:
+        case apsw.ConstraintError():
+            return UniqueClash()
+        case apsw.BusyError() | apsw.LockedError():
+            return Busy()
+        case apsw.FullError():
+            return NoSpace()
+        case apsw.ReadOnlyError():
+            return Unavailable()
+        case _:
+            return DatabaseUnreachable()
+
+
+def is_failed_sync(error: apsw.Error) -> bool:
+    """Return whether an fsync failed: what is on disk is unknown from then on."""
+    code = getattr(error, "extendedresult", 0)
+    return code in {apsw.SQLITE_IOERR_FSYNC, apsw.SQLITE_IOERR_DIR_FSYNC}

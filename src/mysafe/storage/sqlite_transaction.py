@@ -1,0 +1,119 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A transaction on one SQLite connection."""
+
+from collections.abc import Callable, Iterable
+from typing import TypeVar, cast
+
+import apsw
+
+from mysafe.storage.sqlite_connection import translated
+from mysafe.storage.statements import Row, Statement, Value
+
+R = TypeVar("R")
+
+IDS_AT_ONCE = 64
+"""A sequence is taken in blocks of this many numbers; what is left of a block after a crash is a gap."""
+
+MOST_REMEMBERED = 8192
+
+_TAKE_BLOCK = (
+    "INSERT INTO sequences (name, next) VALUES (?1, max(1, ?2) + ?3)"
+    " ON CONFLICT (name) DO UPDATE SET next = max(next, ?2) + ?3 RETURNING next"
+)
+
+_GIVE_BACK = "UPDATE sequences SET next = ? WHERE name = ? AND next = ?"
+
+
+class SqliteTransaction:
+    """Run statements on one connection, used by one thread. `has_written` says whether a change was tried."""
+
+    def __init__(self, connection: apsw.Connection) -> None:
+        self._connection = connection
+        self._run = connection.execute
+        self._remembered: dict[tuple[Statement, Value], object] = {}
+        self._blocks: dict[str, tuple[int, int]] = {}
+        self._floors: dict[str, int] = {}
+        self._data_version: object = None
+        self.has_written = False
+
+    def rows(self, statement: Statement, *values: Value) -> list[Row]:
+        """Return all rows of a query."""
+        try:
+            return cast("list[Row]", self._run(statement.text, values).fetchall())
+        except apsw.Error as error:
+            raise translated(error) from error
+
+    def row(self, statement: Statement, *values: Value) -> Row | None:
+        """Return the first row of a query, or None."""
+        try:
+            return cast("Row | None", self._run(statement.text, values).fetchone())
+        except apsw.Error as error:
+            raise translated(error) from error
+
+    def remembered(self, statement: Statement, value: Value, build: Callable[[Row], R]) -> R | None:
+        """Return what `build` makes of a row, from memory if neither we nor another connection changed anything."""
+        known = self._remembered.get((statement, value))
+        if known is None:
+            row = self.row(statement, value)
+            if row is None:
+                return None
+            if len(self._remembered) >= MOST_REMEMBERED:
+                self._remembered.clear()
+            known = self._remembered[statement, value] = build(row)
+        return cast("R", known)
+
+    def execute(self, statement: Statement, *values: Value) -> int:
+        """Run a change and return the number of rows changed."""
+        self.has_written = True
+        try:
+            self._run(statement.text, values)
+        except apsw.Error as error:
+            raise translated(error) from error
+        if statement.changes_remembered:
+            self._remembered.clear()
+        return self._connection.changes()
+
+    def execute_many(self, statement: Statement, rows: Iterable[Row]) -> None:
+        """Run a change once for each row of values."""
+        self.has_written = True
+        try:
+            self._connection.executemany(statement.text, rows)
+        except apsw.Error as error:
+            raise translated(error) from error
+        if statement.changes_remembered:
+            self._remembered.clear()
+
+    def next_id(self, sequence: str) -> int:
+        """Return the next number of a sequence."""
+        number, end = self._blocks.get(sequence, (0, 0))
+        if number == end:
+            self.has_written = True
+            try:
+                rows = self._run(_TAKE_BLOCK, (sequence, self._floors.get(sequence, 1), IDS_AT_ONCE)).fetchall()
+            except apsw.Error as error:
+                raise translated(error) from error
+            end = int(str(rows[0][0]))
+            number = end - IDS_AT_ONCE
+        self._blocks[sequence] = (number + 1, end)
+        self._floors[sequence] = end
+        return number
+
+    def give_back(self) -> None:
+        """Return the numbers that were taken and never given out, if nobody took a block since."""
+        for sequence, (number, end) in self._blocks.items():
+            self._run(_GIVE_BACK, (number, sequence, end))
+
+    def begin(self) -> None:
+        """Forget what is remembered if another connection committed since; call it inside a new transaction.
+
+        SQLite's data_version changes exactly then. Inside a transaction nobody else can change what we read.
+        """
+        version = self._run("PRAGMA data_version").fetchone()
+        if version != self._data_version:
+            self._data_version = version
+            self._remembered.clear()
+
+    def rolled_back(self) -> None:
+        """Forget what a rollback may have undone. Numbers that were given out are never given again."""
+        self._remembered.clear()
+        self._blocks.clear()

@@ -1,0 +1,130 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The audit log: one row for every call, before anything is revealed, and never a secret in it."""
+
+from contextlib import closing
+from functools import partial
+
+import apsw
+import pytest
+
+from mysafe.audit.events import AuditEntry
+from mysafe.crypto.aead import SealBroken
+from mysafe.services import audit_trail
+from tests.support.server import RunningServer, authorization
+
+SECRETS = {"password": "canary-password-7", "notes": "canary-notes-7", "secret_key": "CANARYSEEDAA2345"}
+BODY = {"name": "canary-name-7", "username": "canary-username-7", **SECRETS}
+
+
+def entries(server: RunningServer, limit: int = 1000) -> list[AuditEntry]:
+    return server.operate(partial(audit_trail.tail, limit=limit))
+
+
+def results(server: RunningServer, request_id: str) -> list[tuple[str, str, str, int]]:
+    return [
+        (entry.action.value, entry.result.value, entry.record_kind, entry.record_id)
+        for entry in entries(server)
+        if entry.request_id == request_id
+    ]
+
+
+def test_every_call_leaves_one_row_allowed_or_refused(server: RunningServer) -> None:
+    owner, stranger = (server.new_token(server.new_actor()) for _ in range(2))
+    identifier = int(server.create(owner, "password", BODY))
+    inactive = int(server.create(owner, "password", BODY))
+    server.deactivate(owner, "password", str(inactive))
+    with server.client() as client:
+
+        def ask(method: str, path: str, token: str, body: object = None) -> str:
+            answer = client.request(method, path, json=body, headers=authorization(token))
+            return answer.headers["X-Request-Id"]
+
+        expected = {
+            ask("POST", "/api/mysafe/password", owner, BODY): ("item.create", "allowed", "password", inactive + 1),
+            ask("GET", f"/api/mysafe/password/{identifier}", owner): ("item.read", "allowed", "password", identifier),
+            ask("GET", f"/api/mysafe/password/{identifier}", stranger): ("item.read", "denied", "password", identifier),
+            ask("GET", f"/api/mysafe/password/{inactive}", owner): ("item.read", "inactive", "password", inactive),
+            ask("GET", "/api/mysafe/password/999999999", owner): ("item.read", "not_found", "password", 999999999),
+            ask("GET", "/api/mysafe/password", owner): ("item.list", "allowed", "password", 0),
+            ask("POST", "/api/mysafe/password", owner, {}): ("item.create", "invalid", "", 0),
+            ask("GET", "/api/mysafe/password/abc", owner): ("item.read", "invalid", "", 0),
+        }
+    for request_id, row in expected.items():
+        assert results(server, request_id) == [row]
+
+
+def test_a_row_says_who_from_where_and_with_what(server: RunningServer) -> None:
+    key = server.new_key(server.new_actor())
+    with server.client() as client:
+        answer = client.post("/api/oauth2/token", auth=key, data={"grant_type": "client_credentials"})
+        token = answer.json()["access_token"]
+        read = client.get("/api/mysafe/password/1", headers={**authorization(token), "User-Agent": "backup/1.0"})
+    (issued,) = [entry for entry in entries(server) if entry.request_id == answer.headers["X-Request-Id"]]
+    (seen,) = [entry for entry in entries(server) if entry.request_id == read.headers["X-Request-Id"]]
+    assert (issued.action, issued.result) == ("token.issue", "allowed")
+    assert issued.actor_id == seen.actor_id > 0
+    assert issued.access_key_id == seen.access_key_id > 0
+    assert (seen.details.address, seen.details.agent) == ("127.0.0.1", "backup/1.0")
+    assert abs(seen.at_ms / 1000 - server.clock()) < 60
+
+
+def test_a_wrong_secret_an_unknown_client_and_a_dead_token_are_recorded(server: RunningServer) -> None:
+    client_id, secret = server.new_key(server.new_actor())
+    token = server.token((client_id, secret))
+    server.revoke(client_id)
+    with server.client() as client:
+        refused = [
+            client.post("/api/oauth2/token", auth=(client_id, "wrong"), data={"grant_type": "client_credentials"}),
+            client.post("/api/oauth2/token", auth=("unknown", secret), data={"grant_type": "client_credentials"}),
+            client.get("/api/mysafe/password", headers=authorization(token)),
+        ]
+    assert [answer.status_code for answer in refused] == [401, 401, 401]
+    for answer in refused:
+        assert [row[1] for row in results(server, answer.headers["X-Request-Id"])] == ["unauthenticated"]
+
+
+def test_a_stranger_with_an_unknown_token_cannot_fill_the_log(server: RunningServer) -> None:
+    before = len(entries(server))
+    for _ in range(20):
+        assert server.read("mst_unknown", "1").status_code == 401
+    assert len(entries(server)) == before + 1  # the row of reading the log before
+
+
+def test_no_secret_is_in_the_log(server: RunningServer) -> None:
+    token = server.new_token(server.new_actor())
+    identifier = server.create(token, "password", BODY)
+    server.read(token, identifier)
+    text = repr(entries(server))
+    assert "canary-name-7" in text  # the log does name the item
+    assert [secret for secret in (*SECRETS.values(), token) if secret in text] == []
+
+
+def test_what_the_log_says_cannot_be_edited_unnoticed(fresh_server: RunningServer) -> None:
+    token = fresh_server.new_token(fresh_server.new_actor())
+    fresh_server.read(token, "1")
+    assert entries(fresh_server)
+    with closing(apsw.Connection(str(fresh_server.settings.data / "vault.db"))) as connection:
+        connection.execute("UPDATE audit SET result = 'allowed' WHERE result = 'not_found'")
+        assert connection.changes() == 1
+    with pytest.raises(SealBroken):
+        entries(fresh_server)
+
+
+def test_if_the_log_cannot_be_written_nothing_is_revealed_or_changed(fresh_server: RunningServer) -> None:
+    token = fresh_server.new_token(fresh_server.new_actor())
+    identifier = fresh_server.create(token, "password", BODY)
+    with closing(apsw.Connection(str(fresh_server.settings.data / "vault.db"))) as connection:
+        connection.execute("CREATE TRIGGER full BEFORE INSERT ON audit BEGIN SELECT RAISE(ABORT, 'no'); END")
+        with fresh_server.client() as client:
+            refused = [
+                client.get(f"/api/mysafe/password/{identifier}", headers=authorization(token)),
+                client.get("/api/mysafe/password", headers=authorization(token)),
+                client.post("/api/mysafe/password", json=BODY, headers=authorization(token)),
+            ]
+        connection.execute("DROP TRIGGER full")
+    for answer in refused:
+        assert (answer.status_code, "canary" in answer.text) == (503, False)
+        assert answer.headers["Retry-After"]
+    with fresh_server.client() as client:
+        lines = client.get("/api/mysafe/password", headers=authorization(token)).json()["password_on_list"]
+    assert [line["identifier"] for line in lines] == [identifier]

@@ -1,0 +1,179 @@
+# SPDX-License-Identifier: Apache-2.0
+"""T-TAMPER on the running server: whoever writes in the database gains nothing, and is noticed.
+
+Each test edits rows with SQL under the running server. The control switches the associated data off
+and must see the swapped rows open.
+"""
+
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import apsw
+import pytest
+
+from mysafe.crypto import aead, records
+from tests.support.server import RunningServer, authorization
+
+CANARY = "canary-secret"
+VICTIM = {"name": "victim-name", "username": "victim", "password": CANARY, "notes": "victim-notes"}
+
+
+class Scene:
+    """An owner with two items, a stranger with one, and SQL access to their database."""
+
+    def __init__(self, server: RunningServer) -> None:
+        self.server = server
+        self.owner_name, self.stranger_name = server.new_actor(), server.new_actor()
+        self.owner, self.stranger = server.new_token(self.owner_name), server.new_token(self.stranger_name)
+        self.victim = server.create(self.owner, "password", VICTIM)
+        self.other = server.create(self.owner, "password", {**VICTIM, "name": "other-name", "password": "other"})
+        self.bait = server.create(self.stranger, "password", {"name": "bait", "username": "b", "password": "bait"})
+
+    def sql(self, statement: str, *values: object) -> list[tuple[object, ...]]:
+        with closing(apsw.Connection(str(self.server.settings.data / "vault.db"))) as connection:
+            connection.set_busy_timeout(5000)
+            rows = list(connection.execute(statement, values))
+            assert statement.startswith("SELECT") or connection.changes() >= 1, "the edit changed nothing"
+        return rows
+
+    def edit_item(self, identifier: str, column: str, value: object) -> None:
+        self.sql(f"UPDATE items SET {column} = ? WHERE id = ?", value, int(identifier))
+
+    def item_column(self, identifier: str, column: str) -> object:
+        return self.sql(f"SELECT {column} FROM items WHERE id = ?", int(identifier))[0][0]
+
+    def user_id(self, token_of: str) -> int:
+        rows = self.sql("SELECT owner_id FROM items WHERE id = ?", int(token_of))
+        return int(str(rows[0][0]))
+
+    def listed(self, token: str) -> list[str]:
+        with self.server.client() as client:
+            answer = client.get("/api/mysafe/password", headers=authorization(token))
+        assert answer.status_code == 200
+        return [line["identifier"] for line in answer.json()["password_on_list"]]
+
+    def is_detected(self) -> bool:
+        """The victim is refused without a byte of it, and the other item is still served."""
+        answer = self.server.read(self.owner, self.victim)
+        assert self.server.read(self.owner, self.other).json()["password_entity"]["password"] == "other"
+        hidden = all(text not in answer.text for text in (CANARY, "victim-n", "bait", "other"))
+        return answer.status_code == 500 and hidden
+
+
+@pytest.fixture
+def scene(tmp_path: Path) -> Iterator[Scene]:
+    server = RunningServer(tmp_path)
+    yield Scene(server)
+    server.close()
+
+
+def flipped(blob: object, bit: int) -> bytes:
+    assert isinstance(blob, bytes)
+    changed = bytearray(blob)
+    changed[bit // 8 % len(changed)] ^= 1 << bit % 8
+    return bytes(changed)
+
+
+@pytest.mark.parametrize("column", ["dek", "meta", "secret"])
+def test_a_flipped_bit_anywhere_in_an_item_is_detected(scene: Scene, column: str) -> None:
+    assert scene.server.read(scene.owner, scene.victim).json()["password_entity"]["password"] == CANARY
+    original = scene.item_column(scene.victim, column)
+    assert isinstance(original, bytes)
+    for bit in range(0, len(original) * 8, 41):
+        scene.edit_item(scene.victim, column, flipped(original, bit))
+        assert scene.is_detected(), f"bit {bit} of {column}"
+    scene.edit_item(scene.victim, column, original)
+    assert scene.server.read(scene.owner, scene.victim).status_code == 200
+
+
+@pytest.mark.parametrize(
+    "columns", [("dek",), ("meta",), ("secret",), ("dek", "meta"), ("dek", "secret"), ("dek", "meta", "secret")]
+)
+def test_parts_of_another_row_do_not_open(scene: Scene, columns: tuple[str, ...]) -> None:
+    for column in columns:
+        scene.edit_item(scene.victim, column, scene.item_column(scene.bait, column))
+    assert scene.is_detected()
+
+
+def test_meta_and_secret_changed_over_do_not_open(scene: Scene) -> None:
+    meta, secret = scene.item_column(scene.victim, "meta"), scene.item_column(scene.victim, "secret")
+    scene.edit_item(scene.victim, "meta", secret)
+    scene.edit_item(scene.victim, "secret", meta)
+    assert scene.is_detected()
+
+
+@pytest.mark.parametrize(("column", "value"), [("version", 2), ("epoch", 2), ("kind", "note")])
+def test_an_edited_clear_column_is_detected_or_hides_the_item(scene: Scene, column: str, value: object) -> None:
+    scene.edit_item(scene.victim, column, value)
+    answer = scene.server.read(scene.owner, scene.victim)
+    assert (answer.status_code == 200) == (column == "epoch")  # the header's epoch counts, not the column's
+    assert column == "epoch" or CANARY not in answer.text
+
+
+def test_a_changed_owner_column_gives_the_new_owner_nothing(scene: Scene) -> None:
+    scene.edit_item(scene.victim, "owner_id", scene.user_id(scene.bait))
+    answer = scene.server.read(scene.stranger, scene.victim)
+    assert (answer.status_code, CANARY in answer.text) == (500, False)
+    assert scene.listed(scene.stranger) == [scene.bait]
+
+
+def test_a_share_added_to_the_index_grants_nothing(scene: Scene) -> None:
+    scene.sql(
+        "INSERT INTO grants_idx (principal_type, principal_id, kind, item_id) VALUES (1, ?, 'password', ?)",
+        scene.user_id(scene.bait),
+        int(scene.victim),
+    )
+    answer = scene.server.read(scene.stranger, scene.victim)
+    assert (answer.status_code, CANARY in answer.text) == (400, False)
+    assert scene.listed(scene.stranger) == [scene.bait]
+
+
+def test_a_member_added_to_the_index_of_a_group_gains_nothing(scene: Scene) -> None:
+    server = scene.server
+    server.ensure_group("the team", [scene.owner_name])
+    shared = server.create(scene.owner, "password", {**VICTIM, "groups_allowed": [{"name": "the team"}]})
+    (group,) = scene.sql("SELECT id FROM groups")
+    scene.sql("INSERT INTO group_members_idx (user_id, group_id) VALUES (?, ?)", scene.user_id(scene.bait), group[0])
+    assert server.read(scene.stranger, shared).status_code == 400
+    assert scene.listed(scene.stranger) == [scene.bait]
+
+
+@pytest.mark.parametrize("table", ["tokens", "access_keys", "users"])
+def test_a_credential_row_copied_over_another_does_not_open(scene: Scene, table: str) -> None:
+    rows = scene.sql(f"SELECT id, dek, meta FROM {table} ORDER BY id")
+    assert len(rows) >= 2
+    (_, dek, meta), (stranger_row, *_) = rows[0], rows[1]
+    scene.sql(f"UPDATE {table} SET dek = ?, meta = ? WHERE id = ?", dek, meta, stranger_row)
+    answer = scene.server.read(scene.stranger, scene.victim)
+    assert (answer.status_code, CANARY in answer.text) == (500, False)
+    assert scene.server.read(scene.owner, scene.victim).status_code == 200
+
+
+def test_a_token_pointed_at_another_row_of_the_index_is_refused(scene: Scene) -> None:
+    first, second = scene.sql("SELECT id, bidx FROM tokens ORDER BY id")
+    scene.sql("UPDATE tokens SET bidx = ? WHERE id = ?", bytes(16), second[0])
+    scene.sql("UPDATE tokens SET bidx = ? WHERE id = ?", second[1], first[0])
+    assert scene.server.read(scene.stranger, scene.victim).status_code == 401
+
+
+def test_a_damaged_item_is_left_out_of_the_list_and_reported_once(
+    scene: Scene, caplog: pytest.LogCaptureFixture
+) -> None:
+    scene.edit_item(scene.victim, "meta", bytes(200))
+    assert scene.listed(scene.owner) == [scene.other]
+    events = [record for record in caplog.records if record.name == "mysafe.security"]
+    assert [record.getMessage() for record in events] == [f"seal broken: password {scene.victim}"]
+
+
+def test_without_associated_data_a_swapped_row_would_open(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for module in (aead, records):
+        monkeypatch.setattr(module, "associated_data", lambda *fields: b"")
+    server = RunningServer(tmp_path)
+    try:
+        scene = Scene(server)
+        for column in ("dek", "meta", "secret"):
+            scene.edit_item(scene.victim, column, scene.item_column(scene.other, column))
+        assert not scene.is_detected()
+    finally:
+        server.close()

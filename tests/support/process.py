@@ -1,0 +1,116 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The product as an operator runs it: commands and a server in processes of their own."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from http.client import HTTPConnection
+from pathlib import Path
+
+COMMAND = [sys.executable, "-m", "mysafe.cli.main"]
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+class Installation:
+    """A vault on disk and, while it runs, the process that serves it."""
+
+    def __init__(self, directory: Path, serve: list[str] | None = None) -> None:
+        self.data = directory / "data"
+        self.port = free_port()
+        self._serve = serve or [*COMMAND, "serve"]
+        self._process: subprocess.Popen[bytes] | None = None
+        self.command("init")
+
+    def command(self, *arguments: str, stdin: str = "") -> str:
+        """Run a command to its end and return its standard output."""
+        done = subprocess.run(
+            [*COMMAND, *arguments],
+            env=self._environment(),
+            input=stdin,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    def start(self) -> float:
+        """Start serving and return the seconds until the first answer."""
+        began = time.monotonic()
+        self._process = subprocess.Popen(
+            [*self._serve, "--port", str(self.port)], env=self._environment(), stderr=subprocess.DEVNULL
+        )
+        while not self._answers():
+            assert self._process.poll() is None, "the server ended by itself"
+            assert time.monotonic() - began < 30, "the server does not answer"
+            time.sleep(0.02)
+        return time.monotonic() - began
+
+    def kill(self) -> None:
+        """End the server as a power switch would, as far as processes go."""
+        self._end(signal.SIGKILL)
+
+    def stop(self) -> int:
+        """End the server as Ctrl-C does and return its exit status."""
+        return self._end(signal.SIGINT)
+
+    def _end(self, number: int) -> int:
+        assert self._process is not None
+        self._process.send_signal(number)
+        return self._process.wait(timeout=30)
+
+    def close(self) -> None:
+        if self._process is not None and self._process.poll() is None:
+            self._process.kill()
+            self._process.wait(timeout=30)
+
+    def new_key(self, owner: str) -> dict[str, str]:
+        made: dict[str, str] = json.loads(
+            self.command("access-key", "add", "--owner", owner, "--name", "test", "--json")
+        )
+        return made
+
+    def token(self, key: dict[str, str]) -> str:
+        status, body = self.call("POST", "/api/oauth2/token", {"grant_type": "client_credentials", **key})
+        assert status == 200, body
+        return str(body["access_token"])
+
+    def call(
+        self, method: str, path: str, body: object = None, token: str | None = None
+    ) -> tuple[int, dict[str, object]]:
+        """Make one call on a connection of its own."""
+        connection = HTTPConnection("127.0.0.1", self.port, timeout=20)
+        try:
+            return exchange(connection, method, path, body, token)
+        finally:
+            connection.close()
+
+    def _answers(self) -> bool:
+        try:
+            self.call("GET", "/api")
+        except OSError:
+            return False
+        return True
+
+    def _environment(self) -> dict[str, str]:
+        return {**os.environ, "MYSAFE_DATA": str(self.data)}
+
+
+def exchange(
+    connection: HTTPConnection, method: str, path: str, body: object = None, token: str | None = None
+) -> tuple[int, dict[str, object]]:
+    """Make one call on an open connection; return status and JSON body."""
+    headers = {"Content-Type": "application/json"} | ({"Authorization": f"Bearer {token}"} if token else {})
+    connection.request(method, path, json.dumps(body) if body is not None else None, headers)
+    answer = connection.getresponse()
+    return answer.status, json.loads(answer.read() or b"null")

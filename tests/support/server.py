@@ -1,0 +1,177 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A real server over real HTTP, in a thread of the test process, so that clock and engine have a handle."""
+
+import itertools
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from typing import Any, TypeVar
+
+import httpx
+import uvicorn
+
+from mysafe import app
+from mysafe.config import Settings, load_settings
+from mysafe.domain.access_keys import AccessKeyDraft
+from mysafe.domain.errors import Conflict, DatabaseUnreachable
+from mysafe.domain.ids import ItemId, ItemRef, Kind
+from mysafe.domain.principals import UserDraft
+from mysafe.domain.secret_text import SecretText
+from mysafe.services import access_keys, groups, items, users
+from mysafe.services.authentication import Caller, bearer, local_operator
+from mysafe.services.unit_of_work import UnitOfWork
+from mysafe.services.vault import Vault
+from mysafe.storage.engine import Engine, Transaction
+
+T = TypeVar("T")
+
+
+class MovableClock:
+    """Unix seconds that tests can push forward."""
+
+    def __init__(self) -> None:
+        self.offset = 0.0
+
+    def __call__(self) -> float:
+        return time.time() + self.offset
+
+
+class FaultyEngine:
+    """An engine that fails on demand, and otherwise is the real one."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+        self.fault: str | None = None
+
+    def submit(self, work: Callable[[Transaction], T], **options: Any) -> "Future[T]":
+        return self._failing() or self.engine.submit(work, **options)
+
+    def look(self, work: Callable[[Transaction], T], **options: Any) -> "Future[T]":
+        return self._failing() or self.engine.look(work, **options)
+
+    def run_units_on(self, host: Any) -> None:
+        self.engine.run_units_on(host)
+
+    def close(self) -> None:
+        self.engine.close()
+
+    def _failing(self) -> "Future[Any] | None":
+        if self.fault is None:
+            return None
+        future: Future[Any] = Future()
+        if self.fault == "internal-error":
+            future.set_exception(RuntimeError("storage raised, with a secret in its text: 8jhfy@3789"))
+        elif self.fault == "database-unreachable":
+            future.set_exception(DatabaseUnreachable())
+        return future  # "deadline-passed": never resolved
+
+
+class RunningServer:
+    """A vault with its web server. Everything is made in `directory`."""
+
+    def __init__(self, directory: Path, **overrides: object) -> None:
+        arguments = {"data": directory / "data", "port": 0, "request_seconds": 5, **overrides}
+        self.settings: Settings = load_settings(arguments, {}, None)
+        app.initialise(self.settings)
+        self.clock = MovableClock()
+        self.vault: Vault = app.open_vault(self.settings, clock=self.clock)
+        self.engine = FaultyEngine(self.vault.engine)
+        self.vault.engine = self.engine
+        self._names = (f"actor{number}" for number in itertools.count(1))
+        self._server: uvicorn.Server = app.web_server(app.asgi_app(self.vault, self.settings), self.settings)
+        self._thread = threading.Thread(target=self._server.run, daemon=True)
+        self._thread.start()
+        while not self._server.started:
+            time.sleep(0.01)
+        port = self._server.servers[0].sockets[0].getsockname()[1]
+        self.url = f"http://127.0.0.1:{port}"
+
+    def close(self) -> None:
+        self._server.should_exit = True
+        self._thread.join(timeout=20)
+        self.vault.close()
+
+    def client(self) -> httpx.Client:
+        return httpx.Client(base_url=self.url, timeout=20, trust_env=False)
+
+    def operate(self, work: Callable[[UnitOfWork], T]) -> T:
+        """Run a use case as the local operator."""
+        return self.vault.run(local_operator, work).result(timeout=20)
+
+    def ensure_user(self, username: str) -> None:
+        try:
+            self.operate(partial(users.add, draft=UserDraft(username)))
+        except Conflict:
+            pass  # made before: the fixture promises no more than that it exists
+
+    def ensure_group(self, name: str, members: Sequence[str]) -> None:
+        try:
+            self.operate(partial(groups.add, name=name, members=members))
+        except Conflict:
+            pass  # as above
+
+    def new_actor(self) -> str:
+        username = next(self._names)
+        self.ensure_user(username)
+        return username
+
+    def new_key(self, owner: str, addresses: Sequence[str] = (), referers: Sequence[str] = ()) -> tuple[str, str]:
+        draft = AccessKeyDraft(owner, "key", tuple(addresses), tuple(referers))
+        made = self.operate(partial(access_keys.add, draft=draft))
+        return made.key.client_id, made.client_secret.reveal()
+
+    def token(self, key: tuple[str, str]) -> str:
+        form = {"grant_type": "client_credentials", "client_id": key[0], "client_secret": key[1]}
+        with self.client() as client:
+            answer = client.post("/api/oauth2/token", data=form)
+        assert answer.status_code == 200, answer.text
+        return str(answer.json()["access_token"])
+
+    def new_token(self, owner: str) -> str:
+        return self.token(self.new_key(owner))
+
+    def create(self, owner_token: str, kind: str, body: Mapping[str, object]) -> str:
+        with self.client() as client:
+            answer = client.post(f"/api/mysafe/{kind}", json=body, headers=authorization(owner_token))
+        assert answer.status_code == 201, answer.text
+        (entity,) = (value for key, value in answer.json().items() if key.endswith("_entity"))
+        return str(entity["identifier"])
+
+    def read(self, token: str, identifier: str, kind: str = "password") -> httpx.Response:
+        with self.client() as client:
+            return client.get(f"/api/mysafe/{kind}/{identifier}", headers=authorization(token))
+
+    def deactivate(self, owner_token: str, kind: str, identifier: str) -> None:
+        """Deactivate an item as its owner would; until the route exists, through the use case behind it."""
+        ref = ItemRef(Kind(kind), ItemId(int(identifier)))
+        who = bearer(SecretText(owner_token), Caller("127.0.0.1"))
+        work = partial(items.set_active, ref=ref, is_active=False)
+        assert self.vault.run(who, work).result(timeout=20)
+
+    def revoke(self, client_id: str) -> None:
+        self.operate(partial(access_keys.revoke, client_id=client_id))
+
+    def set_addresses(self, client_id: str, addresses: Sequence[str]) -> None:
+        self.operate(partial(access_keys.set_addresses, client_id=client_id, addresses=addresses))
+
+    def set_user_active(self, username: str, *, is_active: bool) -> None:
+        self.operate(partial(users.set_active, username=username, is_active=is_active))
+
+    def advance_clock(self, seconds: float) -> None:
+        self.clock.offset += seconds
+
+    @contextmanager
+    def fault(self, name: str) -> Iterator[None]:
+        self.engine.fault = name
+        try:
+            yield
+        finally:
+            self.engine.fault = None
+
+
+def authorization(token: str) -> dict[str, str]:
+    return {"Authorization": f"Bearer {token}"}

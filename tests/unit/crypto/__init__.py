@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Does each module of the crypto room keep its docstring?"""

@@ -1,0 +1,112 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Items are stored with their grants, and found through owner, grant and group."""
+
+import random
+from functools import partial
+
+import pytest
+
+from mysafe.storage import items, principals
+from mysafe.storage.engine import Transaction, UniqueClash
+from mysafe.storage.principals import GROUPS
+from mysafe.storage.sqlite_lane import SqliteEngine
+from mysafe.storage.statements import Statement
+from tests.support.rows import item_row, record_row
+
+USER, GROUP = 1, 2
+
+_GRANTS = Statement("SELECT principal_type, principal_id FROM grants_idx WHERE kind = ? AND item_id = ? ORDER BY 1, 2")
+
+
+def grants_of(tx: Transaction, item_id: int) -> list[tuple[object, ...]]:
+    return [tuple(row) for row in tx.rows(_GRANTS, "password", item_id)]
+
+
+def test_an_item_comes_back_as_it_was_stored(engine: SqliteEngine) -> None:
+    row = item_row(7)
+    engine.submit(partial(items.insert, row=row, grants=[(USER, 3), (GROUP, 4)])).result()
+    found = engine.look(partial(items.find, kind="password", item_id=7)).result()
+    assert found == row
+    assert type(found) is items.ItemRow
+    assert engine.look(partial(grants_of, item_id=7)).result() == [(USER, 3), (GROUP, 4)]
+    assert engine.look(items.count).result() == 1
+
+
+def test_the_same_number_under_another_kind_is_another_item(engine: SqliteEngine) -> None:
+    for kind, owner in (("password", 1), ("note", 2)):
+        engine.submit(partial(items.insert, row=item_row(7, owner, kind=kind), grants=[])).result()
+    for kind, owner in (("password", 1), ("note", 2)):
+        found = engine.look(partial(items.find, kind=kind, item_id=7)).result()
+        assert found is not None
+        assert found.owner_id == owner
+    assert engine.look(partial(items.find, kind="password", item_id=8)).result() is None
+
+
+def test_an_id_cannot_be_stored_twice(engine: SqliteEngine) -> None:
+    insert = partial(items.insert, row=item_row(7), grants=[])
+    engine.submit(insert).result()
+    with pytest.raises(UniqueClash):
+        engine.submit(insert).result()
+
+
+def test_a_new_version_replaces_item_and_grants(engine: SqliteEngine) -> None:
+    engine.submit(partial(items.insert, row=item_row(7), grants=[(USER, 3)])).result()
+    second = item_row(7, version=2)._replace(meta=b"new meta", secret=b"new secret")
+    assert engine.submit(partial(items.replace, row=second, grants=[(USER, 5)])).result() is True
+    assert engine.look(partial(items.find, kind="password", item_id=7)).result() == second
+    assert engine.look(partial(grants_of, item_id=7)).result() == [(USER, 5)]
+
+
+@pytest.mark.parametrize("version", [1, 3])
+def test_a_version_that_does_not_follow_the_stored_one_changes_nothing(engine: SqliteEngine, version: int) -> None:
+    row = item_row(7)
+    engine.submit(partial(items.insert, row=row, grants=[(USER, 3)])).result()
+    other = item_row(7, version=version)._replace(meta=b"other")
+    assert engine.submit(partial(items.replace, row=other, grants=[])).result() is False
+    assert engine.look(partial(items.find, kind="password", item_id=7)).result() == row
+    assert engine.look(partial(grants_of, item_id=7)).result() == [(USER, 3)]
+
+
+def test_candidates_come_without_the_secret(engine: SqliteEngine) -> None:
+    engine.submit(partial(items.insert, row=item_row(7), grants=[])).result()
+    (found,) = engine.look(partial(items.candidates, kind="password", user_id=1)).result()
+    assert found == item_row(7)._replace(secret=b"")
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_candidates_are_what_owner_grants_and_groups_connect_ascending_and_once(
+    engine: SqliteEngine, seed: int
+) -> None:
+    luck = random.Random(seed)
+    people, groups = range(1, 6), range(1, 5)
+    members = {group: [user for user in people if luck.random() < 0.4] for group in groups}
+    expected: dict[int, set[int]] = {user: set() for user in people}
+
+    def fill(tx: Transaction) -> None:
+        for group in groups:
+            GROUPS.insert(tx, record_row(group))
+            principals.set_members(tx, group, members[group])
+        for item_id in range(1, 60):
+            owner, kind = luck.choice(people), luck.choice(["password", "password", "note"])
+            users = {user for user in people if luck.random() < 0.2}
+            teams = {group for group in groups if luck.random() < 0.2}
+            grants = [(USER, user) for user in users] + [(GROUP, group) for group in teams]
+            items.insert(tx, item_row(item_id, owner, kind=kind), grants)
+            if kind == "password":
+                for user in {owner} | users | {user for team in teams for user in members[team]}:
+                    expected[user].add(item_id)
+
+    engine.submit(fill).result()
+    assert all(expected.values())
+    for user in people:
+        found = engine.look(partial(items.candidates, kind="password", user_id=user)).result()
+        assert [row.id for row in found] == sorted(expected[user])
+    assert engine.look(partial(items.candidates, kind="password", user_id=99)).result() == []
+
+
+def test_candidates_are_searched_through_indexes(engine: SqliteEngine) -> None:
+    plan = Statement("EXPLAIN QUERY PLAN " + items._CANDIDATES.text)
+    values = ("password", "password", 1, 1, "password", 1, "password")
+    steps = [str(row[3]) for row in engine.look(lambda tx: tx.rows(plan, *values)).result()]
+    assert any("items_by_owner" in step for step in steps), steps
+    assert [step for step in steps if step.startswith("SCAN") and "SUBQUERY" not in step] == []

@@ -1,0 +1,29 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The vault's own rows."""
+
+from mysafe.storage import vault_state
+from mysafe.storage.engine import Transaction
+from mysafe.storage.sqlite_lane import SqliteEngine
+from mysafe.storage.vault_state import KeyringRow, SlotRow
+
+
+def test_a_new_database_holds_no_vault(engine: SqliteEngine) -> None:
+    assert engine.look(vault_state.read_vault).result() is None
+    assert engine.look(vault_state.read_keyring).result() is None
+    assert engine.look(vault_state.read_slots).result() == []
+
+
+def test_vault_keyring_and_slots_come_back(engine: SqliteEngine) -> None:
+    slots = [SlotRow(1, "keyfile", "{}", b"wrapped"), SlotRow(2, "passphrase", '{"m": 1}', b"wrapped too")]
+
+    def write(tx: Transaction) -> None:
+        vault_state.write_vault(tx, bytes(16), 5)
+        for version in (1, 3, 2):
+            vault_state.write_keyring(tx, version, b"sealed %d" % version, 5)
+        for slot in reversed(slots):
+            vault_state.write_slot(tx, slot, 5)
+
+    engine.submit(write).result()
+    assert engine.look(vault_state.read_vault).result() == bytes(16)
+    assert engine.look(vault_state.read_keyring).result() == KeyringRow(3, b"sealed 3")
+    assert engine.look(vault_state.read_slots).result() == slots

@@ -1,0 +1,78 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Making and opening a vault: all or nothing, never over something that exists, never with a wrong key."""
+
+import time
+from pathlib import Path
+
+import pytest
+
+from mysafe import app
+from mysafe.config import Settings
+from mysafe.crypto.root_key import RootKeyRefused
+from mysafe.services.keys import KeysRefused
+from mysafe.storage.engine import StorageRefused
+
+
+def test_a_vault_is_made_with_its_key_beside_it_and_opens_again(tmp_path: Path) -> None:
+    settings = Settings(tmp_path / "data")
+    app.initialise(settings)
+    assert (tmp_path / "data.key").stat().st_mode & 0o777 == 0o600
+    assert (tmp_path / "data").stat().st_mode & 0o777 == 0o700
+    assert (tmp_path / "data" / "vault.db").stat().st_mode & 0o777 == 0o600
+    app.open_vault(settings).close()
+
+
+def test_an_interrupted_init_leaves_nothing_in_the_way_of_the_next(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = Settings(tmp_path / "data")
+    with monkeypatch.context() as patch:
+        patch.setattr(app, "_create_database", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            app.initialise(settings)
+    key = (tmp_path / "data.key").read_bytes()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["data.key"]
+    app.initialise(settings)
+    assert (tmp_path / "data.key").read_bytes() == key  # it may open another vault: it is used again, not replaced
+    app.open_vault(settings).close()
+
+
+def interrupted(*arguments: object) -> None:
+    raise KeyboardInterrupt
+
+
+def test_a_vault_is_not_made_over_anything(tmp_path: Path) -> None:
+    settings = Settings(tmp_path / "data")
+    app.initialise(settings)
+    before = (tmp_path / "data" / "vault.db").read_bytes()
+    with pytest.raises(app.InitRefused):
+        app.initialise(settings)
+    assert (tmp_path / "data" / "vault.db").read_bytes() == before
+
+
+def test_another_key_does_not_open_a_vault(tmp_path: Path) -> None:
+    for name in ("one", "two"):
+        app.initialise(Settings(tmp_path / name))
+    with pytest.raises(KeysRefused) as refused:
+        app.open_vault(Settings(tmp_path / "one", key_file=tmp_path / "two.key"))
+    assert "does not open this vault" in str(refused.value)
+
+
+def test_a_vault_does_not_open_without_its_key_or_database(tmp_path: Path) -> None:
+    settings = Settings(tmp_path / "data")
+    with pytest.raises(StorageRefused):
+        app.open_vault(settings)
+    app.initialise(settings)
+    (tmp_path / "data.key").unlink()
+    with pytest.raises(RootKeyRefused):
+        app.open_vault(settings)
+
+
+def test_a_vault_is_not_served_by_a_clock_from_before_this_program(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = Settings(tmp_path / "data")
+    app.initialise(settings)
+    monkeypatch.setattr(time, "time", lambda: 1_000_000_000.0)
+    with pytest.raises(app.StartRefused):
+        app.serve(settings)

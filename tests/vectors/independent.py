@@ -1,0 +1,97 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Open our formats by their description in docs/formats. Shares no code with the product, on purpose.
+
+XAES keys are derived with the general KBKDF-CMAC of the cryptography package, padding is cut with a regular
+expression, numbers are packed by hand.
+"""
+
+import hashlib
+import hmac
+import re
+
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.ciphers.algorithms import AES
+from cryptography.hazmat.primitives.kdf.kbkdf import KBKDFCMAC, CounterLocation, Mode
+
+PADDED = re.compile(rb"(.*)\x80\x00*", re.DOTALL)
+
+
+def fields(*values: bytes | str | int) -> bytes:
+    """Encode a list of fields."""
+    encoded = b""
+    for value in values:
+        content = value.encode() if isinstance(value, str) else value
+        content = content.to_bytes(8, "big") if isinstance(content, int) else content
+        encoded += len(content).to_bytes(4, "big") + content
+    return encoded
+
+
+def xaes_key(key: bytes, nonce: bytes) -> bytes:
+    """Return the AES-256-GCM key of an XAES-256-GCM nonce."""
+    return KBKDFCMAC(
+        algorithm=AES,
+        mode=Mode.CounterMode,
+        length=32,
+        rlen=2,
+        llen=None,
+        location=CounterLocation.BeforeFixed,
+        label=None,
+        context=None,
+        fixed=b"X\x00" + nonce[:12],
+    ).derive(key)
+
+
+def open_xaes(key: bytes, blob: bytes, bound: bytes) -> bytes:
+    """Open nonce 24 | ciphertext | tag."""
+    return AESGCM(xaes_key(key, blob[:24])).decrypt(blob[12:24], blob[24:], bound)
+
+
+def open_gcm(key: bytes, blob: bytes, bound: bytes) -> bytes:
+    """Open nonce 12 | ciphertext | tag."""
+    return AESGCM(key).decrypt(blob[:12], blob[12:], bound)
+
+
+def unpadded(padded: bytes) -> bytes:
+    """Cut the padding off."""
+    match = PADDED.fullmatch(padded)
+    assert match is not None
+    return match[1]
+
+
+def dek_of(keks: dict[int, bytes], vault_id: bytes, address: dict[str, object], dek: bytes) -> bytes:
+    """Return the data key of a record."""
+    assert len(dek) == 80
+    assert dek[:4] == b"MS\x01\x01"
+    epoch = int.from_bytes(dek[4:8], "big")
+    table, kind, record_id, _, version = address.values()
+    bound = fields("dek", vault_id, str(table), str(kind), int(str(record_id)), int(str(version)), 1, epoch)
+    return open_xaes(keks[epoch], dek[8:], bound)
+
+
+def open_part(dek: bytes, vault_id: bytes, address: dict[str, object], part: str, blob: bytes) -> bytes:
+    """Return the padded plaintext of a part of a record."""
+    table, kind, *numbers = address.values()
+    numbers_ = [int(str(number)) for number in numbers]
+    return open_gcm(dek, blob, fields("mysafe/v1", vault_id, str(table), str(kind), *numbers_, part, 1))
+
+
+def open_keyring(root_key: bytes, vault_id: bytes, version: int, blob: bytes) -> tuple[list[list[object]], list[str]]:
+    """Return the epochs and the single keys of a keyring, as the vector file writes them."""
+    assert blob[:4] == b"MK\x01\x01"
+    message = fields("keyring commitment", vault_id, version, blob[:4], blob[36:])
+    assert hmac.new(root_key, message, hashlib.sha256).digest() == blob[4:36]
+    plain = open_xaes(root_key, blob[36:], fields("keyring", vault_id, version))
+    count = int.from_bytes(plain[:2], "big")
+    records = [plain[2 + 37 * at : 2 + 37 * (at + 1)] for at in range(count)]
+    states = {1: "STAGED", 2: "ACTIVE", 3: "DECRYPT_ONLY", 4: "DESTROYED"}
+    epochs: list[list[object]] = [
+        [int.from_bytes(record[:4], "big"), states[record[4]], record[5:].hex()] for record in records
+    ]
+    rest = plain[2 + 37 * count :]
+    assert len(rest) == 5 * 32
+    return epochs, [rest[32 * at : 32 * (at + 1)].hex() for at in range(5)]
+
+
+def keyed_hash(key: bytes, values: list[str | int]) -> bytes:
+    """Return the keyed hash of a list of fields."""
+    return hmac.new(key, fields(*values), hashlib.sha256).digest()

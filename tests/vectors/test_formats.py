@@ -1,0 +1,106 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Our own formats are the same as in the frozen files: made anew, opened by us, opened by an independent reader."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mysafe.crypto.keyring import Keyring
+from mysafe.crypto.records import RecordAddress, RecordCipher
+from mysafe.crypto.root_key import KeyFileProvider
+from tests.vectors import generate, independent
+
+
+def frozen(name: str) -> Any:
+    return json.loads((generate.FOLDER / name).read_text(encoding="utf-8"))
+
+
+RECORD, KEYRING = frozen("record_v1.json"), frozen("keyring_v1.json")
+SLOT, HASHES = frozen("slot_v1.json"), frozen("keyed_hashes_v1.json")
+VAULT_ID = bytes.fromhex(RECORD["vault_id"])
+KEKS = {int(number): bytes.fromhex(kek) for number, kek in RECORD["keks"].items()}
+
+
+@pytest.mark.parametrize("name", generate.FILES)
+def test_made_again_the_file_is_the_same(name: str) -> None:
+    assert generate.text_of(name) == (generate.FOLDER / name).read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("name", generate.FILES)
+def test_with_other_randomness_the_file_is_another(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(generate.Stream, "__call__", lambda self, count: bytes([7]) * count)
+    assert generate.text_of(name) != (generate.FOLDER / name).read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("path", sorted(generate.FOLDER.glob("*.json")), ids=lambda path: path.name)
+def test_every_file_names_its_provenance(path: Path) -> None:
+    assert len(frozen(path.name)["provenance"]) > 20
+    assert f"`{path.name}`" in (generate.FOLDER / "README.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("record", RECORD["records"])
+def test_a_frozen_record_opens(record: Any) -> None:
+    cipher = RecordCipher(VAULT_ID, generate.keyring())
+    key = cipher.unwrap(RecordAddress(**record["address"]), bytes.fromhex(record["sealed"]["dek"]))
+    assert key.open_meta(bytes.fromhex(record["sealed"]["meta"])).hex() == record["plain"]["meta"]
+    assert (record["sealed"]["secret"] is None) == (record["plain"]["secret"] is None)
+    if record["sealed"]["secret"] is not None:
+        assert key.open_secret(bytes.fromhex(record["sealed"]["secret"])).hex() == record["plain"]["secret"]
+
+
+@pytest.mark.parametrize("record", RECORD["records"])
+def test_an_independent_reader_opens_a_frozen_record(record: Any) -> None:
+    dek = independent.dek_of(KEKS, VAULT_ID, record["address"], bytes.fromhex(record["sealed"]["dek"]))
+    for part in ("meta", "secret"):
+        if (sealed := record["sealed"][part]) is not None:
+            padded = independent.open_part(dek, VAULT_ID, record["address"], part, bytes.fromhex(sealed))
+            assert independent.unpadded(padded).hex() == record["plain"][part]
+            assert part == "secret" or len(padded) % 128 == 0
+            assert len(padded) >= 128
+
+
+@pytest.mark.parametrize("entry", RECORD["audit_details"])
+def test_frozen_audit_details_open(entry: Any) -> None:
+    sealed, bound = bytes.fromhex(entry["sealed"]), bytes.fromhex(entry["bound"])
+    cipher = RecordCipher(VAULT_ID, generate.keyring())
+    assert cipher.open_details(sealed, bound).hex() == entry["plain"]
+    theirs = independent.open_xaes(
+        bytes.fromhex(RECORD["audit_key"]), sealed, independent.fields("audit", VAULT_ID, bound)
+    )
+    assert independent.unpadded(theirs).hex() == entry["plain"]
+
+
+@pytest.mark.parametrize("entry", KEYRING["keyrings"])
+def test_a_frozen_keyring_opens(entry: Any) -> None:
+    root_key, sealed = bytes.fromhex(KEYRING["root_key"]), bytes.fromhex(entry["sealed"])
+    opened = Keyring.open(root_key, VAULT_ID, entry["version"], sealed)
+    assert [[epoch.number, epoch.state.name, epoch.kek.hex()] for epoch in opened._epochs] == entry["epochs"]
+    assert [key.hex() for key in opened._single_keys] == entry["single_keys"]
+    assert opened.index_key.hex() == entry["single_keys"][0]
+    assert opened.verifier_key.hex() == entry["single_keys"][1]
+    assert opened.csrf_key.hex() == entry["single_keys"][3]
+    assert opened.checkpoint_key.private_bytes_raw().hex() == entry["single_keys"][4]
+    theirs = independent.open_keyring(root_key, VAULT_ID, entry["version"], sealed)
+    assert theirs == (entry["epochs"], entry["single_keys"])
+
+
+def test_a_frozen_slot_opens(tmp_path: Path) -> None:
+    path = tmp_path / "key"
+    path.touch(mode=0o600)
+    path.write_bytes(bytes.fromhex(SLOT["key_file"]))
+    sealed, bound = bytes.fromhex(SLOT["sealed"]), bytes.fromhex(SLOT["bound"])
+    assert KeyFileProvider(path).unwrap(sealed, bound).hex() == SLOT["root_key"]
+    assert sealed[:4] == b"MR\x01\x01"
+    assert independent.open_xaes(path.read_bytes(), sealed[4:], bound).hex() == SLOT["root_key"]
+
+
+def test_frozen_keyed_hashes_are_found_again() -> None:
+    index_key, verifier_key = bytes.fromhex(HASHES["index_key"]), bytes.fromhex(HASHES["verifier_key"])
+    for values, index in HASHES["indexes"]:
+        assert independent.keyed_hash(index_key, values)[:16].hex() == index
+    for values, verifier in HASHES["verifiers"]:
+        assert independent.keyed_hash(verifier_key, values).hex() == verifier
+    assert len(HASHES["indexes"]) == 5
+    assert len(HASHES["verifiers"]) == 2
