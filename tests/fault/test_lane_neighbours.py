@@ -13,7 +13,7 @@ from tests.support.lane import PATIENCE_SECONDS, Held, append, append_and_fail, 
 from tests.support.rows import item_row
 
 
-def raise_conflict(tx: Transaction, error: Exception) -> None:
+def raise_conflict(tx: Transaction, error: BaseException) -> None:
     raise Conflict("users")
 
 
@@ -41,7 +41,7 @@ def test_a_unit_that_succeeds_has_nothing_to_record(engine: SqliteEngine) -> Non
 def test_what_happens_after_a_rollback_learns_what_failed(
     engine: SqliteEngine, failing: Callable[[Transaction], None]
 ) -> None:
-    learnt: list[Exception] = []
+    learnt: list[BaseException] = []
     future = engine.submit(failing, after_rollback=lambda tx, error: learnt.append(error))
     assert error_of(future) is not None
     assert learnt == [error_of(future)]

@@ -137,7 +137,10 @@ def test_after_a_read_that_fails_only_answered_units_are_stored(
     assert stored == [errors[at] for at in (0, 2, 3)].count(None)
 
 
-def test_after_a_unit_that_hides_a_full_disk_only_answered_units_are_stored(engine: SqliteEngine) -> None:
+@pytest.mark.parametrize("goes_on", [False, True])
+def test_after_a_unit_that_hides_a_full_disk_only_answered_units_are_stored(
+    engine: SqliteEngine, goes_on: bool
+) -> None:
     engine.submit(append).result(PATIENCE_SECONDS)
     limit_pages(engine, spare=2)
     hidden: list[NoSpace] = []
@@ -147,6 +150,8 @@ def test_after_a_unit_that_hides_a_full_disk_only_answered_units_are_stored(engi
             items.insert(tx, item_row(1)._replace(secret=bytes(100_000)), [])
         except NoSpace as error:
             hidden.append(error)
+        if goes_on:
+            append(tx)  # SQLite has no transaction any more, and would commit this by itself
 
     held = Held(engine)
     futures = [engine.submit(work) for work in (append, hide, append, append)]

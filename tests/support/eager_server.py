@@ -38,7 +38,7 @@ class EagerEngine:
         return self._engine.look(work, **options)
 
     def run_units_on(self, host: Any) -> None:
-        self._engine.run_units_on(host)
+        """Keep the units in the writer: the delay must not hold up the loop that sends the early answers."""
 
     def close(self) -> None:
         self._engine.close()

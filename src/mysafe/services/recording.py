@@ -82,7 +82,7 @@ class Recorder:
         """Record that `action` was allowed. Raises AuditUnwritable, and then nothing may be revealed."""
         self._write(self._row(action, Result.ALLOWED, subject, ""))
 
-    def refused(self, error: Exception, write: Callable[[AuditRow], None]) -> None:
+    def refused(self, error: BaseException, write: Callable[[AuditRow], None]) -> None:
         """Record through `write` that the call failed; the unit's own rows were rolled back.
 
         An unknown token is not recorded: nobody acted, and a stranger could fill the disk.

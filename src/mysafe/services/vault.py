@@ -89,7 +89,7 @@ class Vault:
 
     def _commit_look(self, unit: "_Unit[T]", looked: Future[T], answer: Future[T]) -> None:
         error = looked.exception()
-        if isinstance(error, Exception):
+        if error is not None:
             unit.refuse_later(error)
         if not unit.rows:
             _settle(answer, looked, None)
@@ -129,11 +129,11 @@ class _Unit(Generic[T]):
     def look(self, tx: Transaction) -> T:
         return self._begin(tx, self.rows.append)
 
-    def refused(self, tx: Transaction, error: Exception) -> None:
+    def refused(self, tx: Transaction, error: BaseException) -> None:
         if self._recorder is not None:
             self._recorder.refused(error, lambda row: audit_log.append(tx, row))
 
-    def refuse_later(self, error: Exception) -> None:
+    def refuse_later(self, error: BaseException) -> None:
         self.rows = []
         if self._recorder is not None:
             self._recorder.refused(error, self.rows.append)

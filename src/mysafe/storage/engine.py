@@ -56,7 +56,7 @@ class Engine(Protocol):
         self,
         work: Callable[[Transaction], T],
         *,
-        after_rollback: Callable[[Transaction, Exception], None] | None = None,
+        after_rollback: Callable[[Transaction, BaseException], None] | None = None,
         deadline: float | None = None,
     ) -> "Future[T]":
         """Run work that may write; the future is resolved after its commit is on disk.

@@ -3,12 +3,18 @@
 
 import os
 import stat
+import time
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
 import apsw
 
 from mysafe.domain.errors import Busy, DatabaseUnreachable, NoSpace, Unavailable
 from mysafe.storage.engine import StorageRefused, UniqueClash
+
+T = TypeVar("T")
 
 OLDEST_SQLITE = (3, 51, 3)
 """Earlier versions can corrupt a database in WAL mode that has more than one connection."""
@@ -17,6 +23,8 @@ BUSY_MILLISECONDS = 5000
 """How long a connection waits for another process."""
 
 SYNCHRONOUS_FULL = 2
+
+_PAUSE_SECONDS = 0.01
 
 _PRAGMAS = (
     "PRAGMA journal_mode = WAL",
@@ -65,7 +73,7 @@ def connect(path: Path, *, is_reader: bool = False) -> apsw.Connection:
         connection = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READWRITE)
         connection.set_busy_timeout(BUSY_MILLISECONDS)
         for pragma in _PRAGMAS:
-            connection.execute(pragma)
+            patiently(partial(connection.execute, pragma))
         (mode,) = connection.execute("PRAGMA journal_mode").fetchall()[0]
         (synchronous,) = connection.execute("PRAGMA synchronous").fetchall()[0]
         if is_reader:
@@ -75,6 +83,21 @@ def connect(path: Path, *, is_reader: bool = False) -> apsw.Connection:
     if (mode, synchronous) != ("wal", SYNCHRONOUS_FULL):
         raise StorageRefused(f"the database {path} is not durable: journal {mode}, synchronous {synchronous}")
     return connection
+
+
+def patiently(step: Callable[[], T]) -> T:
+    """Return what a step of opening a database returns; while another process has it, try again for a while.
+
+    SQLite's own timeout does not hold while a journal is being switched: then it reports BUSY at once.
+    """
+    until = time.monotonic() + BUSY_MILLISECONDS / 1000
+    while True:
+        try:
+            return step()
+        except apsw.BusyError:
+            if time.monotonic() > until:
+                raise
+        time.sleep(_PAUSE_SECONDS)
 
 
 def translated(error: apsw.Error) -> Exception:

@@ -26,7 +26,7 @@ from typing import Generic, NamedTuple, Self, TypeVar
 
 import apsw
 
-from mysafe.domain.errors import Busy, DeadlinePassed
+from mysafe.domain.errors import Busy, DeadlinePassed, Unavailable
 from mysafe.storage.engine import Transaction
 from mysafe.storage.hosting import Host, run_hosted
 from mysafe.storage.migrations import migrate
@@ -48,7 +48,7 @@ def stop_the_process() -> None:
 
 class _Unit(NamedTuple, Generic[T]):
     work: Callable[[Transaction], T]
-    after_rollback: Callable[[Transaction, Exception], None] | None
+    after_rollback: Callable[[Transaction, BaseException], None] | None
     deadline: float | None
     future: "Future[T]"
 
@@ -56,15 +56,15 @@ class _Unit(NamedTuple, Generic[T]):
 class _Spoiled(Exception):
     """The transaction of a group cannot go on, because a unit failed with `failure` and left something to undo.
 
-    SQLite itself ends the transaction on some errors, a full disk for one.
+    SQLite itself ends the transaction on some errors: a full disk for one, or a read that fails.
     """
 
-    def __init__(self, failure: Exception) -> None:
+    def __init__(self, failure: BaseException) -> None:
         super().__init__()
         self.failure = failure
 
 
-Outcome = tuple["Future[object]", object, Exception | None]
+Outcome = tuple["Future[object]", object, BaseException | None]
 
 
 class SqliteEngine:
@@ -80,6 +80,7 @@ class SqliteEngine:
         self._queue: SimpleQueue[_Unit[object] | None] = SimpleQueue()
         self._looks: SimpleQueue[_Unit[object] | None] = SimpleQueue()
         self._is_closed = False
+        self._gate = threading.Lock()  # nothing comes into a queue behind the mark that ends it
         self._host: Host | None = None
         writer = connect(path)
         readers = [connect(path, is_reader=True) for _ in range(READERS)]
@@ -110,7 +111,7 @@ class SqliteEngine:
         self,
         work: Callable[[Transaction], T],
         *,
-        after_rollback: Callable[[Transaction, Exception], None] | None = None,
+        after_rollback: Callable[[Transaction, BaseException], None] | None = None,
         deadline: float | None = None,
     ) -> "Future[T]":
         """Run work that may write; see `Engine.submit`. The future fails with Busy if too much is queued."""
@@ -126,18 +127,22 @@ class SqliteEngine:
 
     def close(self) -> None:
         """Finish what is queued and close the database."""
-        self._is_closed = True
-        self._queue.put(None)
-        for _ in range(READERS):
-            self._looks.put(None)
+        with self._gate:
+            self._is_closed = True
+            self._queue.put(None)
+            for _ in range(READERS):
+                self._looks.put(None)
         for thread in self._threads:
             thread.join()
 
     def _enqueue(self, queue: "SimpleQueue[_Unit[object] | None]", unit: _Unit[T]) -> "Future[T]":
-        if self._is_closed or queue.qsize() >= LONGEST_QUEUE:
+        is_full = queue.qsize() >= LONGEST_QUEUE
+        with self._gate:
+            is_refused = is_full or self._is_closed
+            if not is_refused:
+                queue.put(unit)  # type: ignore[arg-type]  # a unit of T is one of object to the queue
+        if is_refused:
             unit.future.set_exception(Busy())
-        else:
-            queue.put(unit)  # type: ignore[arg-type]  # a unit of T is one of object to the queue
         return unit.future
 
     # -- the writer -------------------------------------------------------------------------------------------------
@@ -156,11 +161,15 @@ class SqliteEngine:
         connection.close()
 
     def _take_group(self) -> tuple[list[_Unit[object]], bool]:
-        """Return the units that are waiting, and whether more may come. Waits for the first."""
+        """Return the units that are waiting, and whether more may come. Waits for the first.
+
+        A unit whose caller cancelled it is dropped; from here on it can no longer be cancelled.
+        """
         group: list[_Unit[object]] = []
         unit = self._queue.get()
         while unit is not None:
-            group.append(unit)
+            if unit.future.set_running_or_notify_cancel():
+                group.append(unit)
             if len(group) == LARGEST_GROUP:
                 return group, True
             try:
@@ -202,7 +211,7 @@ class SqliteEngine:
         return [_run_carefully(connection, tx, unit) for unit in group]
 
     def _fail_group(
-        self, connection: apsw.Connection, tx: SqliteTransaction, group: list[_Unit[object]], failure: Exception
+        self, connection: apsw.Connection, tx: SqliteTransaction, group: list[_Unit[object]], failure: BaseException
     ) -> None:
         """Nothing of the group is on disk, and nobody was answered."""
         if connection.in_transaction:
@@ -219,6 +228,8 @@ class SqliteEngine:
     def _read(self, connection: apsw.Connection) -> None:
         tx = SqliteTransaction(connection)
         while (unit := self._looks.get()) is not None:
+            if not unit.future.set_running_or_notify_cancel():
+                continue
             try:
                 outcome = _look(connection, tx, unit)
             except apsw.Error as error:
@@ -244,10 +255,11 @@ def _look(connection: apsw.Connection, tx: SqliteTransaction, unit: _Unit[object
     try:
         tx.begin()
         return unit.future, _begun(tx, unit), None
-    except Exception as failure:  # noqa: BLE001  # whatever the work raises is its caller's
+    except BaseException as failure:  # noqa: BLE001  # whatever the work raises is its caller's
         return unit.future, None, failure
     finally:
-        connection.execute("ROLLBACK")
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
 
 
 def _begun(tx: SqliteTransaction, unit: _Unit[object]) -> object:
@@ -260,11 +272,13 @@ def _run_hopefully(connection: apsw.Connection, tx: SqliteTransaction, unit: _Un
     """Run a unit without a savepoint. Raises _Spoiled if it fails and there is something to undo."""
     tx.has_written = False
     try:
-        return unit.future, _begun(tx, unit), None
-    except Exception as failure:  # noqa: BLE001  # whatever the work raises is its caller's
-        if tx.has_written:
+        value = _begun(tx, unit)
+    except BaseException as failure:  # noqa: BLE001  # whatever the work raises is its caller's
+        if tx.has_written or not connection.in_transaction:
             raise _Spoiled(failure) from None
         return unit.future, None, _after_rollback(connection, tx, unit, failure)
+    _check_that_it_lasts(connection)
+    return unit.future, value, None
 
 
 def _run_carefully(connection: apsw.Connection, tx: SqliteTransaction, unit: _Unit[object]) -> Outcome:
@@ -272,26 +286,33 @@ def _run_carefully(connection: apsw.Connection, tx: SqliteTransaction, unit: _Un
     connection.execute("SAVEPOINT unit")
     try:
         value = _begun(tx, unit)
-    except Exception as failure:  # noqa: BLE001  # whatever the work raises is its caller's
+    except BaseException as failure:  # noqa: BLE001  # whatever the work raises is its caller's
         if not connection.in_transaction:
             raise _Spoiled(failure) from None
         connection.execute("ROLLBACK TO unit")
         connection.execute("RELEASE unit")
         tx.rolled_back()
         return unit.future, None, _after_rollback(connection, tx, unit, failure)
+    _check_that_it_lasts(connection)
     connection.execute("RELEASE unit")
     return unit.future, value, None
 
 
+def _check_that_it_lasts(connection: apsw.Connection) -> None:
+    """Raise _Spoiled if the transaction has ended, although the unit that noticed kept it to itself."""
+    if not connection.in_transaction:
+        raise _Spoiled(Unavailable())
+
+
 def _after_rollback(
-    connection: apsw.Connection, tx: SqliteTransaction, unit: _Unit[object], failure: Exception
-) -> Exception:
+    connection: apsw.Connection, tx: SqliteTransaction, unit: _Unit[object], failure: BaseException
+) -> BaseException:
     """Let the unit write about its failure; return what its caller is told."""
     if unit.after_rollback is None:
         return failure
     try:
         unit.after_rollback(tx, failure)
-    except Exception as second:  # noqa: BLE001  # the failure could not be recorded: that is what counts now
+    except BaseException as second:  # noqa: BLE001  # the failure could not be recorded: that is what counts now
         if not connection.in_transaction:
             raise _Spoiled(second) from None
         return second

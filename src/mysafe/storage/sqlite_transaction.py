@@ -2,10 +2,11 @@
 """A transaction on one SQLite connection."""
 
 from collections.abc import Callable, Iterable
-from typing import TypeVar, cast
+from typing import NoReturn, TypeVar, cast
 
 import apsw
 
+from mysafe.domain.errors import Unavailable
 from mysafe.storage.sqlite_connection import translated
 from mysafe.storage.statements import Row, Statement, Value
 
@@ -29,7 +30,8 @@ class SqliteTransaction:
 
     def __init__(self, connection: apsw.Connection) -> None:
         self._connection = connection
-        self._run = connection.execute
+        self._run: Callable[..., apsw.Cursor] = connection.execute
+        self._run_many: Callable[..., apsw.Cursor] = connection.executemany
         self._remembered: dict[tuple[Statement, Value], object] = {}
         self._blocks: dict[str, tuple[int, int]] = {}
         self._floors: dict[str, int] = {}
@@ -41,14 +43,14 @@ class SqliteTransaction:
         try:
             return cast("list[Row]", self._run(statement.text, values).fetchall())
         except apsw.Error as error:
-            raise translated(error) from error
+            raise self._failed(error) from error
 
     def row(self, statement: Statement, *values: Value) -> Row | None:
         """Return the first row of a query, or None."""
         try:
             return cast("Row | None", self._run(statement.text, values).fetchone())
         except apsw.Error as error:
-            raise translated(error) from error
+            raise self._failed(error) from error
 
     def remembered(self, statement: Statement, value: Value, build: Callable[[Row], R]) -> R | None:
         """Return what `build` makes of a row, from memory if neither we nor another connection changed anything."""
@@ -68,7 +70,7 @@ class SqliteTransaction:
         try:
             self._run(statement.text, values)
         except apsw.Error as error:
-            raise translated(error) from error
+            raise self._failed(error) from error
         if statement.changes_remembered:
             self._remembered.clear()
         return self._connection.changes()
@@ -77,9 +79,9 @@ class SqliteTransaction:
         """Run a change once for each row of values."""
         self.has_written = True
         try:
-            self._connection.executemany(statement.text, rows)
+            self._run_many(statement.text, rows)
         except apsw.Error as error:
-            raise translated(error) from error
+            raise self._failed(error) from error
         if statement.changes_remembered:
             self._remembered.clear()
 
@@ -91,7 +93,7 @@ class SqliteTransaction:
             try:
                 rows = self._run(_TAKE_BLOCK, (sequence, self._floors.get(sequence, 1), IDS_AT_ONCE)).fetchall()
             except apsw.Error as error:
-                raise translated(error) from error
+                raise self._failed(error) from error
             end = int(str(rows[0][0]))
             number = end - IDS_AT_ONCE
         self._blocks[sequence] = (number + 1, end)
@@ -108,6 +110,7 @@ class SqliteTransaction:
 
         SQLite's data_version changes exactly then. Inside a transaction nobody else can change what we read.
         """
+        self._run, self._run_many = self._connection.execute, self._connection.executemany
         version = self._run("PRAGMA data_version").fetchone()
         if version != self._data_version:
             self._data_version = version
@@ -117,3 +120,14 @@ class SqliteTransaction:
         """Forget what a rollback may have undone. Numbers that were given out are never given again."""
         self._remembered.clear()
         self._blocks.clear()
+
+    def _failed(self, error: apsw.Error) -> Exception:
+        """Return a driver's error in our words. If it ended the transaction, nothing runs any more until `begin`."""
+        if not self._connection.in_transaction:
+            self._run = self._run_many = _refuse
+        return translated(error)
+
+
+def _refuse(*_: object) -> NoReturn:
+    """Stand in for the driver: a statement after the end of a transaction would be committed by itself."""
+    raise Unavailable
