@@ -38,13 +38,16 @@ class Plan(NamedTuple):
 
 
 class Target(NamedTuple):
-    """What the design asks for on two cores: requests a second at least, p99 in milliseconds at most."""
+    """What we want to reach: a part of the echo server's rate at least, p99 in milliseconds at most."""
 
-    rate: float
-    p99_ms: float | None
+    of_echo: float
+    p99_ms: float
 
 
-TARGETS = {"create": Target(3000, 50), "get": Target(4000, 40), "list": Target(300, None)}
+TARGETS = {"create": Target(0.25, 60), "get": Target(0.25, 60)}
+MOST_MIB = 150
+MOST_START_SECONDS = 2.0
+"""Of the process with 100,000 items in its vault, and until its first answer."""
 
 
 @dataclass
@@ -208,7 +211,7 @@ def _table(report: Report) -> str:
     for name, figure in report.calls.items():
         label, numbers = f"list of {LISTED}" if name == "list" else name, f"{figure.rate:9,.0f}{figure.of_echo:9.2f}"
         times = f"{figure.p50_ms:9.1f}{figure.p99_ms:9.1f}{figure.cpu_us:9.0f}"
-        rows.append(f"{label:14}{numbers}{times}   {_word(TARGETS[name], figure)}")
+        rows.append(f"{label:14}{numbers}{times}   {_word(TARGETS.get(name), figure)}".rstrip())
     return "\n".join([*rows, "", *_remarks(report)])
 
 
@@ -219,16 +222,23 @@ def _remarks(report: Report) -> list[str]:
     memory = f"{report.idle_mib:.0f} MiB idle, {filled}, after a restart and the load {report.loaded_mib:.0f} MiB"
     return [
         f"a lone client    {lone}",
-        f"first answer     {report.start_empty_s:.2f} s after the start of an empty vault, {filled_start}",
-        f"memory           {memory}, at most {report.peak_mib:.0f} MiB",
+        f"first answer     {report.start_empty_s:.2f} s after the start of an empty vault, {filled_start}"
+        f"; {_met(report.start_filled_s <= MOST_START_SECONDS)}: <= {MOST_START_SECONDS:.0f} s",
+        f"memory           {memory}, at most {report.peak_mib:.0f} MiB"
+        f"; {_met(report.peak_mib <= MOST_MIB)}: <= {MOST_MIB} MiB",
         f"failed calls     {report.failed}",
     ]
 
 
-def _word(target: Target, figure: Figure) -> str:
-    is_met = figure.rate >= target.rate and (target.p99_ms is None or figure.p99_ms <= target.p99_ms)
-    limit = f", p99 <= {target.p99_ms:.0f} ms" if target.p99_ms is not None else ""
-    return f"{'met' if is_met else 'missed'}: >= {target.rate:,.0f}/s{limit}"
+def _word(target: Target | None, figure: Figure) -> str:
+    if target is None:
+        return ""
+    is_met = figure.of_echo >= target.of_echo and figure.p99_ms <= target.p99_ms
+    return f"{_met(is_met)}: >= {target.of_echo} of echo, p99 <= {target.p99_ms:.0f} ms"
+
+
+def _met(is_met: bool) -> str:  # noqa: FBT001  # a word for a fact
+    return "met" if is_met else "missed"
 
 
 def _arguments(words: Sequence[str]) -> argparse.Namespace:

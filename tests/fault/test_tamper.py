@@ -169,6 +169,8 @@ def test_a_damaged_item_is_left_out_of_the_list_and_reported_once(
 def test_without_associated_data_a_swapped_row_would_open(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for module in (aead, records):
         monkeypatch.setattr(module, "associated_data", lambda *fields: b"")
+    for packer in ("_three_numbers", "_four_numbers"):
+        monkeypatch.setattr(records, packer, lambda *numbers: b"")
     server = RunningServer(tmp_path)
     try:
         scene = Scene(server)

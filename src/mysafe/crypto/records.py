@@ -40,6 +40,9 @@ _HEADER = struct.Struct(">2sBBI")
 _DEK_BYTES = _HEADER.size + NONCE_BYTES + KEY_BYTES + TAG_BYTES
 _PART_NONCE_BYTES = 12
 _PART_OVERHEAD = _PART_NONCE_BYTES + TAG_BYTES
+# What `associated_data` makes of three or four numbers, at a fifth of its cost: each call needs it several times.
+_three_numbers = struct.Struct(">IQIQIQ").pack
+_four_numbers = struct.Struct(">IQIQIQIQ").pack
 _META_FIELDS = associated_data("meta", ALGORITHM)
 _SECRET_FIELDS = associated_data("secret", ALGORITHM)
 
@@ -127,7 +130,10 @@ class RecordCipher:
         _check_size(padded_meta, padded_secret)
         random = self._random_bytes(_SECRET_NONCE.stop)
         gcm = AESGCM(random[_DEK])
-        meta_bound, secret_bound = self._part_bounds(address)
+        try:
+            meta_bound, secret_bound = self._part_bounds(address)
+        except struct.error:
+            raise ValueError("a number of an address has 64 bits and no sign") from None
         dek = self._wrap(address, random[_DEK], random[_WRAP_NONCE])
         nonce = random[_META_NONCE]
         sealed_meta = nonce + gcm.encrypt(nonce, padded_meta, meta_bound)
@@ -148,7 +154,7 @@ class RecordCipher:
             raise SealBroken
         try:
             wrap_bound, part_bounds = self._wrap_bound(address, epoch), self._part_bounds(address)
-        except ValueError:  # a column holds what no address can hold
+        except struct.error:  # a column holds what no address can hold
             raise SealBroken from None
         key = self._keyring.kek(epoch).open(dek[_HEADER.size :], wrap_bound)
         return RecordKey(AESGCM(key), *part_bounds)
@@ -172,12 +178,12 @@ class RecordCipher:
 
     def _wrap_bound(self, address: RecordAddress, epoch: int) -> bytes:
         table, kind, record_id, _, version = address
-        return self._place("dek", table, kind) + associated_data(record_id, version, ALGORITHM, epoch)
+        return self._place("dek", table, kind) + _four_numbers(8, record_id, 8, version, 8, ALGORITHM, 8, epoch)
 
     def _part_bounds(self, address: RecordAddress) -> tuple[bytes, bytes]:
         """Return the associated data of meta and secret."""
         table, kind, record_id, owner_id, version = address
-        bound = self._place("mysafe/v1", table, kind) + associated_data(record_id, owner_id, version)
+        bound = self._place("mysafe/v1", table, kind) + _three_numbers(8, record_id, 8, owner_id, 8, version)
         return bound + _META_FIELDS, bound + _SECRET_FIELDS
 
     def _audit_bound(self, bound: bytes) -> bytes:

@@ -58,41 +58,36 @@ class Principals:
 
     def user(self, user_id: UserId) -> User | None:
         """Return a user by id."""
-        return self._open(USERS, USERS.find(self._tx, user_id), payloads.decode_user)
+        return USERS.remembered(self._tx, user_id, self._open_user)
 
     def user_by_name(self, username: str) -> User | None:
         """Return a user by user name; case and compatibility forms do not count."""
-        row = USERS.find_by_index(self._tx, self._keys.index.user_name(username))
-        return self._open(USERS, row, payloads.decode_user)
+        return USERS.remembered_by_index(self._tx, self._keys.index.user_name(username), self._open_user)
 
     def group(self, group_id: GroupId) -> Group | None:
         """Return a group by id."""
-        return self._open(GROUPS, GROUPS.find(self._tx, group_id), payloads.decode_group)
+        return GROUPS.remembered(self._tx, group_id, self._open_group)
 
     def group_by_name(self, name: str) -> Group | None:
         """Return a group by name; case and compatibility forms do not count."""
-        row = GROUPS.find_by_index(self._tx, self._keys.index.group_name(name))
-        return self._open(GROUPS, row, payloads.decode_group)
+        return GROUPS.remembered_by_index(self._tx, self._keys.index.group_name(name), self._open_group)
 
     def groups_of(self, user_id: UserId) -> frozenset[int]:
         """Return the ids of the enabled groups that list the user as a member."""
-        rows = store.groups_of(self._tx, user_id)
-        groups = (self._open(GROUPS, row, payloads.decode_group) for row in rows)
-        return frozenset(group.id for group in groups if group and group.is_enabled and user_id in group.members)
+        groups = map(self._open_group, store.groups_of(self._tx, user_id))
+        return frozenset(group.id for group in groups if group.is_enabled and user_id in group.members)
 
     def access_key(self, key_id: AccessKeyId) -> AccessKey | None:
         """Return an access key by id, revoked or expired ones included."""
-        return self._open(ACCESS_KEYS, ACCESS_KEYS.find(self._tx, key_id), payloads.decode_access_key)
+        return ACCESS_KEYS.remembered(self._tx, key_id, self._open_access_key)
 
     def access_key_by_client(self, client_id: str) -> AccessKey | None:
         """Return an access key by client id, revoked or expired ones included."""
-        row = ACCESS_KEYS.find_by_index(self._tx, self._keys.index.client_id(client_id))
-        return self._open(ACCESS_KEYS, row, payloads.decode_access_key)
+        return ACCESS_KEYS.remembered_by_index(self._tx, self._keys.index.client_id(client_id), self._open_access_key)
 
     def token(self, text: str) -> AccessToken | None:
         """Return the record of an access token, expired ones included."""
-        row = TOKENS.find_by_index(self._tx, self._keys.index.token(text))
-        token = self._open(TOKENS, row, payloads.decode_token)
+        token = TOKENS.remembered_by_index(self._tx, self._keys.index.token(text), self._open_token)
         if token is None:
             return None
         verifiers = self._keys.verifiers
@@ -104,9 +99,19 @@ class Principals:
         actual = verifiers.of_client_secret(credentials.client_id, credentials.client_secret.reveal())
         return verifiers.matches(key.secret_verifier if key else bytes(32), actual) and key is not None
 
-    def _open(self, table: RecordTable, row: RecordRow | None, decode: Decoder[T]) -> T | None:
-        if row is None:
-            return None
+    def _open_user(self, row: RecordRow) -> User:
+        return self._open(USERS, row, payloads.decode_user)
+
+    def _open_group(self, row: RecordRow) -> Group:
+        return self._open(GROUPS, row, payloads.decode_group)
+
+    def _open_access_key(self, row: RecordRow) -> AccessKey:
+        return self._open(ACCESS_KEYS, row, payloads.decode_access_key)
+
+    def _open_token(self, row: RecordRow) -> AccessToken:
+        return self._open(TOKENS, row, payloads.decode_token)
+
+    def _open(self, table: RecordTable, row: RecordRow, decode: Decoder[T]) -> T:
         opened = self._opened.get(table, row)
         if opened is None:
             address = RecordAddress(table.name, table.name, row.id, row.owner_id, row.version)

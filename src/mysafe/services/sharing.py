@@ -40,25 +40,23 @@ def resolve(
             elif (kind, found[0]) != (PrincipalType.USER, owner_id):
                 acl[kind, found[0]] = AclEntry(kind, found[0], request.can_edit, granted_by, principals.now)
                 names[kind, found[0]] = found[1]
-    shown = [(kind, NamedShare(names[kind, number], entry.can_edit)) for (kind, number), entry in acl.items()]
-    return Resolved(tuple(acl.values()), _split(shown), tuple(unshared))
+    shares = Shares(
+        tuple(NamedShare(names[key], entry.can_edit) for key, entry in acl.items() if key[0] is PrincipalType.USER),
+        tuple(NamedShare(names[key], entry.can_edit) for key, entry in acl.items() if key[0] is PrincipalType.GROUP),
+    )
+    return Resolved(tuple(acl.values()), shares, tuple(unshared))
 
 
 def shares_of(principals: Principals, acl: Iterable[AclEntry]) -> Shares:
     """Return the shares of an item by name; a principal that no longer exists is left out."""
-    shown = []
+    users: list[NamedShare] = []
+    groups: list[NamedShare] = []
     for entry in acl:
         name = _name_of(principals, entry)
         if name is not None:
-            shown.append((entry.principal_type, NamedShare(name, entry.can_edit)))
-    return _split(shown)
-
-
-def _split(shown: list[tuple[PrincipalType, NamedShare]]) -> Shares:
-    return Shares(
-        tuple(share for kind, share in shown if kind is PrincipalType.USER),
-        tuple(share for kind, share in shown if kind is PrincipalType.GROUP),
-    )
+            shown = users if entry.principal_type is PrincipalType.USER else groups
+            shown.append(NamedShare(name, entry.can_edit))
+    return Shares(tuple(users), tuple(groups))
 
 
 def _find(principals: Principals, kind: PrincipalType, name: str | None) -> tuple[int, str] | None:

@@ -33,6 +33,8 @@ _security = logging.getLogger("mysafe.security")
 REVEALING = frozenset({Action.ITEM_READ})
 """The actions whose grant opens the secret part."""
 
+_KINDS = {kind.value: kind for kind in Kind}  # looking up in the class costs ten times as much, for each item of a list
+
 
 class Candidate:
     """An item that was found and is not decided on yet. It shows nothing but its reference."""
@@ -40,7 +42,7 @@ class Candidate:
     __slots__ = ("_key", "_meta", "_row", "ref")
 
     def __init__(self, row: ItemRow, key: RecordKey, meta: ItemMeta) -> None:
-        self.ref = ItemRef(Kind(row.kind), ItemId(row.id))
+        self.ref = ItemRef(_KINDS[row.kind], ItemId(row.id))
         self._row = row
         self._key = key
         self._meta = meta
@@ -59,14 +61,16 @@ class Grant:
 class UnitOfWork:
     """What a use case can do. It lives as long as one transaction."""
 
-    def __init__(
-        self, tx: Transaction, keys: VaultKeys, principals: Principals, registry: Registry, recorder: Recorder
-    ) -> None:
+    def __init__(self, tx: Transaction, keys: VaultKeys, principals: Principals, recorder: Recorder) -> None:
         self._tx = tx
         self._keys = keys
         self._recorder = recorder
         self.principals = principals
-        self.registry = registry
+
+    @property
+    def registry(self) -> Registry:
+        """Writes users, groups, access keys and tokens in this unit."""
+        return Registry(self._tx, self._keys, self._recorder, self.principals.now)
 
     @property
     def actor(self) -> Actor:

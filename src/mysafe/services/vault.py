@@ -11,7 +11,6 @@ from mysafe.domain.principals import Actor
 from mysafe.services.keys import VaultKeys
 from mysafe.services.principals import OpenedRecords, Principals
 from mysafe.services.recording import Origin, Recorder
-from mysafe.services.registry import Registry
 from mysafe.services.unit_of_work import UnitOfWork
 from mysafe.storage import audit_log
 from mysafe.storage.audit_log import AuditRow
@@ -153,5 +152,4 @@ class _Unit(Generic[T]):
         recorder.actor = identity.actor
         if identity.refusal is not None:
             raise identity.refusal
-        registry = Registry(tx, vault.keys, recorder, now)
-        return self._work(UnitOfWork(tx, vault.keys, principals, registry, recorder))
+        return self._work(UnitOfWork(tx, vault.keys, principals, recorder))

@@ -36,7 +36,7 @@ class Transaction(Protocol):
     def remembered(self, statement: Statement, value: Value, build: Callable[[Row], R]) -> R | None:
         """Return what `build` makes of the row of a query with one parameter, or None.
 
-        It may come from memory when nobody can have changed the row since.
+        It may come from memory when nobody can have changed the row since; so a statement has one `build`.
         """
 
     def execute(self, statement: Statement, *values: Value) -> int:

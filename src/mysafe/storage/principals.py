@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Users, groups, access keys and tokens as rows. They have one shape; what they mean is sealed."""
 
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Sequence
+from typing import NamedTuple, TypeVar
 
 from sqlalchemy import Table, bindparam, delete, select, text, update
 
@@ -10,6 +10,8 @@ from mysafe.domain.errors import Conflict
 from mysafe.storage import schema
 from mysafe.storage.engine import Transaction, UniqueClash
 from mysafe.storage.statements import Row, compile_statement, insert_all
+
+T = TypeVar("T")
 
 MOST_SWEPT = 100
 """Most expired tokens removed at once."""
@@ -55,11 +57,19 @@ class RecordTable:
 
     def find(self, tx: Transaction, record_id: int) -> RecordRow | None:
         """Return a record by id, or None."""
-        return tx.remembered(self._find, record_id, _record_row)
+        row = tx.row(self._find, record_id)
+        return None if row is None else _record_row(row)
 
-    def find_by_index(self, tx: Transaction, bidx: bytes) -> RecordRow | None:
-        """Return a record by its blind index, or None."""
-        return tx.remembered(self._find_by_index, bidx, _record_row)
+    def remembered(self, tx: Transaction, record_id: int, build: Callable[[RecordRow], T]) -> T | None:
+        """Return what `build` makes of a record by id, or None; see `Transaction.remembered`.
+
+        `build` must make the same of the same record each time.
+        """
+        return tx.remembered(self._find, record_id, lambda row: build(_record_row(row)))
+
+    def remembered_by_index(self, tx: Transaction, bidx: bytes, build: Callable[[RecordRow], T]) -> T | None:
+        """Return what `build` makes of a record by its blind index, or None; as `remembered`."""
+        return tx.remembered(self._find_by_index, bidx, lambda row: build(_record_row(row)))
 
     def insert(self, tx: Transaction, row: RecordRow) -> None:
         """Store a new record. Raises Conflict if its index is taken."""

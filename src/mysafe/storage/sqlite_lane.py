@@ -3,9 +3,9 @@
 
 The writer thread takes whatever is queued into one transaction. An answer is given after its commit is on disk:
 
-    take the first waiting unit and whatever else is queued, at most 256
+    wait for the first unit
     BEGIN IMMEDIATE
-    run every unit
+    take whatever else is queued, at most 256 units, and run every one
     COMMIT                                            one fsync for all of them
     resolve every future: its value, or its own exception
 
@@ -80,6 +80,7 @@ class SqliteEngine:
         self._queue: SimpleQueue[_Unit[object] | None] = SimpleQueue()
         self._looks: SimpleQueue[_Unit[object] | None] = SimpleQueue()
         self._is_closed = False
+        self._is_over = False  # the writer has seen the mark that ends its queue
         self._gate = threading.Lock()  # nothing comes into a queue behind the mark that ends it
         self._host: Host | None = None
         writer = connect(path)
@@ -149,34 +150,17 @@ class SqliteEngine:
 
     def _write(self, connection: apsw.Connection) -> None:
         tx = SqliteTransaction(connection)
-        is_open = True
-        while is_open:
-            group, is_open = self._take_group()
-            if group:
-                self._commit_group(connection, tx, group)
+        while (unit := self._queue.get()) is not None:
+            group: list[_Unit[object]] = []
+            _join(group, unit)
+            self._commit_group(connection, tx, group)
+            if self._is_over:
+                break
         try:
             tx.give_back()
         except apsw.Error:
             pass  # a gap in the numbers is no harm
         connection.close()
-
-    def _take_group(self) -> tuple[list[_Unit[object]], bool]:
-        """Return the units that are waiting, and whether more may come. Waits for the first.
-
-        A unit whose caller cancelled it is dropped; from here on it can no longer be cancelled.
-        """
-        group: list[_Unit[object]] = []
-        unit = self._queue.get()
-        while unit is not None:
-            if unit.future.set_running_or_notify_cancel():
-                group.append(unit)
-            if len(group) == LARGEST_GROUP:
-                return group, True
-            try:
-                unit = self._queue.get_nowait()
-            except Empty:
-                return group, True
-        return group, False
 
     def _commit_group(self, connection: apsw.Connection, tx: SqliteTransaction, group: list[_Unit[object]]) -> None:
         try:
@@ -200,6 +184,7 @@ class SqliteEngine:
         self, connection: apsw.Connection, tx: SqliteTransaction, group: list[_Unit[object]]
     ) -> list[Outcome]:
         tx.begin()
+        self._take_waiting(group)
         try:
             return [_run_hopefully(connection, tx, unit) for unit in group]
         except _Spoiled:
@@ -209,6 +194,18 @@ class SqliteEngine:
         connection.execute("BEGIN IMMEDIATE")
         tx.begin()
         return [_run_carefully(connection, tx, unit) for unit in group]
+
+    def _take_waiting(self, group: list[_Unit[object]]) -> None:
+        """Let all units that wait join a group, as far as it may grow. It begins now, so the latest come along."""
+        while len(group) < LARGEST_GROUP:
+            try:
+                unit = self._queue.get_nowait()
+            except Empty:
+                return
+            if unit is None:
+                self._is_over = True
+                return
+            _join(group, unit)
 
     def _fail_group(
         self, connection: apsw.Connection, tx: SqliteTransaction, group: list[_Unit[object]], failure: BaseException
@@ -236,6 +233,12 @@ class SqliteEngine:
                 outcome = unit.future, None, translated(error)
             _resolve([outcome])
         connection.close()
+
+
+def _join(group: list[_Unit[object]], unit: _Unit[object]) -> None:
+    """Add a unit to a group, unless its caller cancelled it; from here on that is no longer possible."""
+    if unit.future.set_running_or_notify_cancel():
+        group.append(unit)
 
 
 def _at_once(function: Callable[[], None]) -> None:

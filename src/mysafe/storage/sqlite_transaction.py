@@ -32,7 +32,7 @@ class SqliteTransaction:
         self._connection = connection
         self._run: Callable[..., apsw.Cursor] = connection.execute
         self._run_many: Callable[..., apsw.Cursor] = connection.executemany
-        self._remembered: dict[tuple[Statement, Value], object] = {}
+        self._remembered: dict[tuple[str, Value], object] = {}
         self._blocks: dict[str, tuple[int, int]] = {}
         self._floors: dict[str, int] = {}
         self._data_version: object = None
@@ -54,15 +54,15 @@ class SqliteTransaction:
 
     def remembered(self, statement: Statement, value: Value, build: Callable[[Row], R]) -> R | None:
         """Return what `build` makes of a row, from memory if neither we nor another connection changed anything."""
-        known = self._remembered.get((statement, value))
+        known = self._remembered.get((statement.text, value))
         if known is None:
             row = self.row(statement, value)
             if row is None:
                 return None
             if len(self._remembered) >= MOST_REMEMBERED:
                 self._remembered.clear()
-            known = self._remembered[statement, value] = build(row)
-        return cast("R", known)
+            known = self._remembered[statement.text, value] = build(row)
+        return known  # type: ignore[return-value]  # a statement is used with one kind of `build`
 
     def execute(self, statement: Statement, *values: Value) -> int:
         """Run a change and return the number of rows changed."""

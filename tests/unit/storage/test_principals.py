@@ -28,9 +28,10 @@ def test_a_record_is_found_by_id_and_by_index(engine: SqliteEngine, table: Recor
     for run in (engine.look, engine.submit):
         for row in rows:
             assert run(partial(table.find, record_id=row.id)).result() == row
-            assert run(partial(table.find_by_index, bidx=row.bidx)).result() == row
+            assert run(partial(table.remembered, record_id=row.id, build=tuple)).result() == row
+            assert run(partial(table.remembered_by_index, bidx=row.bidx, build=tuple)).result() == row
         assert run(partial(table.find, record_id=3)).result() is None
-        assert run(partial(table.find_by_index, bidx=bytes(16))).result() is None
+        assert run(partial(table.remembered_by_index, bidx=bytes(16), build=tuple)).result() is None
     assert engine.look(table.all).result() == rows
 
 
