@@ -113,6 +113,7 @@ class RecordCipher:
         self._keyring = keyring
         self._random_bytes = random_bytes
         self._place = lru_cache(maxsize=64)(self._encode_place)
+        self._audit_place = associated_data("audit", vault_id)
 
     @property
     def epoch(self) -> int:
@@ -187,7 +188,7 @@ class RecordCipher:
         return bound + _META_FIELDS, bound + _SECRET_FIELDS
 
     def _audit_bound(self, bound: bytes) -> bytes:
-        return associated_data("audit", self._vault_id, bound)
+        return self._audit_place + len(bound).to_bytes(4) + bound
 
 
 def _check_size(padded_meta: bytes, padded_secret: bytes | None) -> None:

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Items: what is kept for a team. One meta for all kinds, one secret for each kind."""
 
-from dataclasses import dataclass
 from typing import NamedTuple
 
 from mysafe.domain.ids import ItemRef, UserId
@@ -29,8 +28,7 @@ class ItemMeta(NamedTuple):
     updated_at: int
 
 
-@dataclass(frozen=True, slots=True)
-class PasswordSecret:
+class PasswordSecret(NamedTuple):
     """The part of a password that only a single read opens. `secret_key` is a normalised TOTP seed."""
 
     password: SecretText
@@ -38,8 +36,7 @@ class PasswordSecret:
     notes: SecretText
 
 
-@dataclass(frozen=True, slots=True)
-class PasswordDraft:
+class PasswordDraft(NamedTuple):
     """A well-formed password that is not stored yet."""
 
     name: str
@@ -51,8 +48,7 @@ class PasswordDraft:
     groups: tuple[ShareRequest, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Item:
+class Item(NamedTuple):
     """An item whose meta the actor is allowed to know."""
 
     ref: ItemRef
@@ -60,8 +56,7 @@ class Item:
     meta: ItemMeta
 
 
-@dataclass(frozen=True, slots=True)
-class PasswordView:
+class PasswordView(NamedTuple):
     """A password as its reader sees it. `token` is the current TOTP code, None without a seed.
 
     `unshared` holds the names a create or an update could not share with.

@@ -24,9 +24,20 @@ class Routes:
 
     def __init__(self, operations: Iterable[Operation] = OPERATIONS) -> None:
         self._operations = {(operation.method, operation.path): operation for operation in operations}
+        self._plain = {
+            (method, path.removesuffix(_IDENTIFIER).encode(), path.endswith(_IDENTIFIER)): operation
+            for (method, path), operation in self._operations.items()
+        }
 
     def match(self, method: str, raw_path: bytes) -> Match | None:
         """Return what is asked for, or None for an unknown path or a wrong method."""
+        parent_path, _, last = raw_path.rpartition(b"/")
+        if last.isdigit():  # the spelling of nearly every call needs no second one
+            operation = self._plain.get((method, parent_path, True))
+            if operation is not None:
+                return Match(operation, last.decode("ascii"))
+        elif (operation := self._plain.get((method, raw_path, False))) is not None:
+            return Match(operation, "")
         path = canonical_path(raw_path)
         if path is None:
             return None

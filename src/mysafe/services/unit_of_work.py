@@ -6,7 +6,6 @@ yes and that the audit row is written in the same transaction; it is the argumen
 """
 
 import logging
-from dataclasses import dataclass
 
 from mysafe.audit.events import AuditEntry
 from mysafe.authz.decide import NEEDED_RIGHT, Right, decide_on_item, right_on
@@ -48,14 +47,16 @@ class Candidate:
         self._meta = meta
 
 
-@dataclass(frozen=True, slots=True, repr=False)
 class Grant:
     """Proof that `action` on `item` was allowed and recorded. Only the unit of work makes one."""
 
-    action: Action
-    item: Item
-    _row: ItemRow
-    _key: RecordKey | None
+    __slots__ = ("_key", "_row", "action", "item")
+
+    def __init__(self, action: Action, item: Item, row: ItemRow, key: RecordKey | None) -> None:
+        self.action = action
+        self.item = item
+        self._row = row
+        self._key = key
 
 
 class UnitOfWork:
