@@ -18,7 +18,7 @@ import uvicorn
 from mysafe.config import Settings
 from mysafe.crypto.aead import SealBroken
 from mysafe.crypto.root_key import KeyFileProvider, RootKeyRefused, find_key_file
-from mysafe.server.api.call import Compatibility
+from mysafe.protocol.compatibility import Compatibility
 from mysafe.server.api.endpoint import Api, Limits
 from mysafe.server.limits import ConnectionLimits, limited_protocol
 from mysafe.server.logs import log_to_stderr
@@ -161,7 +161,9 @@ def asgi_app(vault: Vault, settings: Settings) -> Api:
         is_mensagem_sent=settings.compat_mensagem,
         unauthenticated_status=settings.compat_unauthenticated_status,
         is_existence_hidden=settings.compat_hide_existence,
+        are_both_user_keys_sent=settings.compat_both_user_keys,
         is_inactive_listed=settings.compat_list_inactive,
+        longest_note=settings.notes_max_characters,
     )
     limits = Limits(settings.request_seconds, settings.body_bytes)
     return Api(

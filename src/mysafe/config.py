@@ -81,6 +81,9 @@ class Settings:
     compat_hide_existence: bool = False
     """Whether an item that may not be read is answered like one that does not exist."""
 
+    compat_both_user_keys: bool = False
+    """Whether a single item names each user it is shared with under `username` and under `name`."""
+
     compat_list_inactive: bool = False
     """Whether lists show inactive items too."""
 
@@ -304,6 +307,7 @@ _READERS: dict[str, Callable[[str, _Given], object]] = {
     "compat_mensagem": _flag,
     "compat_unauthenticated_status": _status,
     "compat_hide_existence": _flag,
+    "compat_both_user_keys": _flag,
     "compat_list_inactive": _flag,
     "notes_max_characters": _number(1, _LONGEST_NOTES, is_whole=True),
 }

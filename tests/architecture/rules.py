@@ -23,6 +23,8 @@ REVEALING_FILES = frozenset(
         "src/mysafe/cli/operate.py",
         "src/mysafe/crypto/password_hash.py",
         "src/mysafe/crypto/totp.py",
+        "src/mysafe/protocol/api_secrets.py",
+        "src/mysafe/protocol/notes.py",
         "src/mysafe/protocol/oauth2.py",
         "src/mysafe/protocol/passwords.py",
         "src/mysafe/services/authentication.py",

@@ -12,8 +12,11 @@ def audit_row(number: int = 1, details: bytes = b"details") -> AuditRow:
     )
 
 
-def item_row(item_id: int, owner_id: int = 1, version: int = 1, kind: str = "password") -> ItemRow:
-    return ItemRow(kind, item_id, owner_id, version, 1, 1_700_000_000, 1_700_000_001, b"dek", b"meta", b"secret")
+def item_row(
+    item_id: int, owner_id: int = 1, version: int = 1, kind: str = "password", ident_bidx: bytes | None = None
+) -> ItemRow:
+    at = (1_700_000_000, 1_700_000_001)
+    return ItemRow(kind, item_id, owner_id, version, 1, *at, ident_bidx, b"dek", b"meta", b"secret")
 
 
 def record_row(record_id: int, bidx: bytes | None = None, expires_at: int | None = None) -> RecordRow:

@@ -18,11 +18,9 @@ from mysafe import app
 from mysafe.config import Settings, load_settings
 from mysafe.domain.access_keys import AccessKeyDraft
 from mysafe.domain.errors import Conflict, DatabaseUnreachable
-from mysafe.domain.ids import ItemId, ItemRef, Kind
 from mysafe.domain.principals import UserDraft
-from mysafe.domain.secret_text import SecretText
-from mysafe.services import access_keys, groups, items, users
-from mysafe.services.authentication import Caller, bearer, local_operator
+from mysafe.services import access_keys, groups, users
+from mysafe.services.authentication import local_operator
 from mysafe.services.unit_of_work import UnitOfWork
 from mysafe.services.vault import Vault
 from mysafe.storage.engine import Engine, Transaction
@@ -146,11 +144,9 @@ class RunningServer:
             return client.get(f"/api/mysafe/{kind}/{identifier}", headers=authorization(token))
 
     def deactivate(self, owner_token: str, kind: str, identifier: str) -> None:
-        """Deactivate an item as its owner would; until the route exists, through the use case behind it."""
-        ref = ItemRef(Kind(kind), ItemId(int(identifier)))
-        who = bearer(SecretText(owner_token), Caller("127.0.0.1"))
-        work = partial(items.set_active, ref=ref, is_active=False)
-        assert self.vault.run(who, work).result(timeout=20)
+        with self.client() as client:
+            answer = client.post(f"/api/mysafe/{kind}/inactive/{identifier}", headers=authorization(owner_token))
+        assert answer.status_code == 200, answer.text
 
     def revoke(self, client_id: str) -> None:
         self.operate(partial(access_keys.revoke, client_id=client_id))

@@ -37,6 +37,7 @@ ALLOWED = Decision(is_allowed=True)
 NEEDED_RIGHT = {
     Action.ITEM_READ: Right.VIEW,
     Action.ITEM_LIST: Right.VIEW,
+    Action.ITEM_UPDATE: Right.EDIT,
     Action.ITEM_ACTIVATE: Right.EDIT,
     Action.ITEM_DEACTIVATE: Right.EDIT,
 }

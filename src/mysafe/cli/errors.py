@@ -33,6 +33,8 @@ _TABLE: dict[type[errors.VaultError], tuple[int, str]] = {
     errors.UnsupportedGrant: (USAGE, "only client credentials are offered"),
     errors.NotFound: (REFUSED, "there is no such {what}"),
     errors.AccessDenied: (REFUSED, "the command line may not do this"),
+    errors.DuplicateIdentifier: (REFUSED, "the identifier code is taken by another API secret of this user"),
+    errors.VersionMismatch: (REFUSED, "the item was changed meanwhile"),
     errors.Inactive: (REFUSED, "the {what} is disabled"),
     errors.Conflict: (REFUSED, "the name is taken by another {what}"),
     errors.NotAuthenticated: (REFUSED, "the credential was not accepted"),

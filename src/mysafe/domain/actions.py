@@ -9,6 +9,7 @@ class Action(StrEnum):
 
     ITEM_CREATE = "item.create"
     ITEM_READ = "item.read"
+    ITEM_UPDATE = "item.update"
     ITEM_LIST = "item.list"
     ITEM_ACTIVATE = "item.activate"
     ITEM_DEACTIVATE = "item.deactivate"

@@ -9,12 +9,14 @@
     │ ├ BadSeed
     │ ├ BadBody
     │ ├ BadIdentifier
+    │ ├ DuplicateIdentifier
     │ ├ BadTokenRequest
     │ └ UnsupportedGrant
     ├ NotFound
     ├ AccessDenied
     ├ Inactive
     ├ Conflict
+    ├ VersionMismatch
     ├ NotAuthenticated
     ├ CallForbidden
     ├ TooLarge
@@ -76,6 +78,10 @@ class BadIdentifier(InvalidInput):
     """An identifier in a path is not a positive decimal number."""
 
 
+class DuplicateIdentifier(InvalidInput):
+    """Another API secret of the same owner has this identifier code."""
+
+
 class BadTokenRequest(_FieldError):
     """A parameter of a token request is missing, misplaced or given twice (contract 2.4)."""
 
@@ -115,6 +121,10 @@ class Conflict(VaultError):
     def __init__(self, what: str) -> None:
         super().__init__(what)
         self.what = what
+
+
+class VersionMismatch(VaultError):
+    """The item is not at the version that the caller's condition names (RFC 9110, section 13.1.1)."""
 
 
 class NotAuthenticated(VaultError):

@@ -18,6 +18,8 @@ class Kind(StrEnum):
     """Kind of an item. The values are stored and part of the associated data: never rename one."""
 
     PASSWORD = "password"
+    NOTE = "note"
+    API_SECRET = "api_secret"
 
 
 class ItemRef(NamedTuple):

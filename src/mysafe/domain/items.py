@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Items: what is kept for a team. One meta for all kinds, one secret for each kind."""
 
-from typing import NamedTuple
+from collections.abc import Mapping
+from typing import NamedTuple, TypeAlias, assert_never
 
-from mysafe.domain.ids import ItemRef, UserId
+from mysafe.domain.ids import ItemRef, Kind, UserId
 from mysafe.domain.secret_text import SecretText
 from mysafe.domain.sharing import AclEntry, ShareRequest, Shares, UnsharedName
 
@@ -12,7 +13,7 @@ class ItemMeta(NamedTuple):
     """The part of an item that lists show and decisions read. Sealed at rest like everything else.
 
     `owner_id` repeats the row's owner, so that an edited column is noticed.
-    `author_id` made this version, at `updated_at`; times are Unix seconds.
+    `author_id` made this version, at `updated_at`; times are Unix seconds. What a kind does not have is "".
     The order of the fields is the order of the stored payload: append only, with a default.
     """
 
@@ -26,6 +27,8 @@ class ItemMeta(NamedTuple):
     author_id: UserId
     created_at: int
     updated_at: int
+    identifier_code: str = ""
+    method: str = ""
 
 
 class PasswordSecret(NamedTuple):
@@ -36,16 +39,61 @@ class PasswordSecret(NamedTuple):
     notes: SecretText
 
 
-class PasswordDraft(NamedTuple):
-    """A well-formed password that is not stored yet."""
+class NoteSecret(NamedTuple):
+    """The part of a note that only a single read opens."""
+
+    note: SecretText
+
+
+class ApiSecret(NamedTuple):
+    """The part of an API secret that only a single read opens."""
+
+    client_id: SecretText
+    client_secret: SecretText
+    notes: SecretText
+
+
+ItemSecret: TypeAlias = PasswordSecret | NoteSecret | ApiSecret
+
+
+def kind_of(secret: ItemSecret) -> Kind:
+    """Return the kind of item a secret part belongs to."""
+    match secret:
+        case PasswordSecret():
+            return Kind.PASSWORD
+        case NoteSecret():
+            return Kind.NOTE
+        case ApiSecret():
+            return Kind.API_SECRET
+        case _:
+            assert_never(secret)
+
+
+class ItemDraft(NamedTuple):
+    """A well-formed item that is not stored yet. Its kind is that of its secret."""
 
     name: str
     url: str
     username: str
     tags: str
-    secret: PasswordSecret
+    secret: ItemSecret
     users: tuple[ShareRequest, ...] = ()
     groups: tuple[ShareRequest, ...] = ()
+    identifier_code: str = ""
+    method: str = ""
+
+
+class ItemChange(NamedTuple):
+    """What an update asks for. Fields that are not named stay as they are.
+
+    `meta` and `secret` map names of fields of ItemMeta and of the kind's secret to new values. `users` and `groups`
+    replace the whole list of shares; None leaves it.
+    """
+
+    meta: Mapping[str, str] = {}
+    secret: Mapping[str, SecretText | None] = {}
+    users: tuple[ShareRequest, ...] | None = None
+    groups: tuple[ShareRequest, ...] | None = None
 
 
 class Item(NamedTuple):
@@ -56,14 +104,14 @@ class Item(NamedTuple):
     meta: ItemMeta
 
 
-class PasswordView(NamedTuple):
-    """A password as its reader sees it. `token` is the current TOTP code, None without a seed.
+class ItemView(NamedTuple):
+    """An item as its reader sees it. `token` is the current TOTP code, None without a seed.
 
     `unshared` holds the names a create or an update could not share with.
     """
 
     item: Item
-    secret: PasswordSecret
+    secret: ItemSecret
     shares: Shares
     token: SecretText | None = None
     unshared: tuple[UnsharedName, ...] = ()
@@ -83,6 +131,7 @@ class ListFilter(NamedTuple):
     username: str = ""
     url: str = ""
     tag: str = ""
+    identifier_code: str = ""
 
     def matches(self, meta: ItemMeta) -> bool:
         """Return whether an item with this meta passes all filters that are set."""
@@ -90,6 +139,7 @@ class ListFilter(NamedTuple):
             _equal(self.name, meta.name)
             and _equal(self.username, meta.username)
             and _equal(self.url, meta.url)
+            and _equal(self.identifier_code, meta.identifier_code)
             and (not self.tag.strip() or self.tag.strip().casefold() in split_tags(meta.tags))
         )
 

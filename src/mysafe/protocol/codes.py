@@ -4,12 +4,53 @@
 Errors of contract 7 start with their number; the number of the envelope is the one before the colon.
 """
 
+from typing import NamedTuple
+
 from mysafe.domain.ids import Kind
 
-# Success (contract 4)
+# Success (contract 4 to 6)
 
-PASSWORD_CREATED = "Password successfully registered"
-"""201 of contract 4.1."""
+
+class Texts(NamedTuple):
+    """What a kind of item says about its changes, with all its oddities (contract 4.1 to 6.5)."""
+
+    created: str
+    updated: str
+    deactivated: str
+    was_inactive: str
+    activated: str
+    was_active: str
+
+
+PASSWORD = Texts(
+    "Password successfully registered",
+    "Password successfully updated",
+    "Password successfully deactivated",
+    "Password has already been deactivated",
+    "Password successfully activated",
+    "Password has already been activated",
+)
+"""Contract 4.1, 4.4 and 4.5."""
+
+NOTE = Texts(
+    "Note successfully registered",
+    "Note successfully update",
+    "Note successfully deactivated",
+    "Note has already been deactivated",
+    "Note successfully activated",
+    "Note has already been activated",
+)
+"""Contract 5.1, 5.4 (without the last letter in every version of the manual) and 5.5."""
+
+API_SECRET = Texts(
+    "Api secret successfully registered",
+    "Api secret updated successfully",
+    "Api secret successfully deactivated",
+    "Api secret has already been deactivated",
+    "Api secret activated successfully",
+    "Api secret has already been activated",
+)
+"""Contract 6.1, 6.4 and 6.5: the word order differs between the routes."""
 
 SUCCESS = "Success"
 """Single GET (contract 1.3)."""
@@ -48,13 +89,21 @@ IDENTIFIER_CODE_TAKEN = "1001: Identifier already found in another API key of th
 
 # Other numbers (contract 7)
 
-NOT_FOUND: dict[Kind, str] = {Kind.PASSWORD: "1005: Password not found"}
+NOT_FOUND: dict[Kind, str] = {
+    Kind.PASSWORD: "1005: Password not found",
+    Kind.NOTE: "1005: Note not found",
+    Kind.API_SECRET: "1005: Api secret not found",
+}
 """Every route with an identifier (contract 7)."""
 
 NO_ACCESS = "1006: User does not have access"
 """Every route with an identifier (contract 7)."""
 
-INACTIVE: dict[Kind, str] = {Kind.PASSWORD: "1009: Inactive password"}
+INACTIVE: dict[Kind, str] = {
+    Kind.PASSWORD: "1009: Inactive password",
+    Kind.NOTE: "1009: Inactive note",
+    Kind.API_SECRET: "1009: Inactive Api secret",
+}
 """Single GET (contract 7)."""
 
 BAD_IDENTIFIER = "1010: Unexpected identifier type"
@@ -73,6 +122,9 @@ TOO_MANY_REQUESTS = "Too many requests."
 
 SERVICE_UNAVAILABLE = "Service unavailable."
 """503 (contract 7, ours)."""
+
+VERSION_MISMATCH = "Precondition failed."
+"""412 (ours: the contract knows no conditions)."""
 
 BODY_TOO_LARGE = "Request body is too large."
 """413 (ours: the contract has no limit and no text)."""

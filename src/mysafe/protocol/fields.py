@@ -6,13 +6,16 @@ Nothing is trimmed but tags and seeds (contract 9, rules 13, 15, 23). No error h
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping
 
 from mysafe.domain.errors import BadSeed, InvalidField, MissingField, TooLong
 from mysafe.domain.sharing import ShareRequest
 
 USERS_ALLOWED = "users_allowed"
 GROUPS_ALLOWED = "groups_allowed"
+TAGS = "tags"
+SEED = "secret_key"
+NOTE = "note"
 
 LIMITS = {
     "name": 255,
@@ -34,50 +37,52 @@ _SEED = re.compile(r"[A-Z2-7]{10,}={0,6}")
 _TRUE_TEXTS = ("true", "1")
 
 
-def required_text(fields: Mapping[str, object], name: str) -> str:
-    """Return the text of a field that must be there.
+def texts(
+    fields: Mapping[str, object], names: Iterable[str], required: Collection[str], *, is_update: bool
+) -> dict[str, str]:
+    """Return the texts of a body by name, read in the order of `names`.
+
+    What is absent or null becomes "" when an item is made, and is left out when one is updated. Only tags are trimmed,
+    and an array of them is joined.
 
     Raises:
-        MissingField: it is absent, null, empty or blank (contract 9, rules 10 and 11).
-        InvalidField: it is not a text or a number (rule 12), or cannot be stored.
+        MissingField: a required text is absent, null, empty or blank; for an update, empty or blank (9, rules 10, 11).
+        InvalidField: one is not a text or a number (9, rule 12), or cannot be stored.
+
+    Source: contract 9, rules 10 to 12 and 15.
     """
-    value = fields.get(name)
-    if value is None:
-        raise MissingField(name)
-    text = _text(name, value)
-    if not text or text.isspace():
-        raise MissingField(name)
-    return text
+    found = {}
+    for name in names:
+        value = fields.get(name)
+        if value is not None:
+            found[name] = _tags(name, value) if name == TAGS else _text(name, value)
+        elif is_update:
+            continue
+        else:
+            found[name] = ""
+        if name in required and (not found[name] or found[name].isspace()):
+            raise MissingField(name)
+    return found
 
 
-def optional_text(fields: Mapping[str, object], name: str) -> str:
-    """Return the text of a field, "" when it is absent or null (contract 1.6; contract 9, rule 11).
+def checked(given: Mapping[str, str], longest_note: int) -> dict[str, str]:
+    """Return the same texts, with a TOTP seed as it is stored.
 
     Raises:
-        InvalidField: it is not a text or a number (rule 12), or cannot be stored.
+        TooLong: one has more characters than LIMITS allows, or a note more than `longest_note`.
+        BadSeed: the seed is not base32.
     """
-    value = fields.get(name)
-    return "" if value is None else _text(name, value)
+    stored = dict(given)
+    for name, text in given.items():
+        if name == SEED:
+            stored[name] = seed(name, text)
+        elif len(text) > (longest_note if name == NOTE else LIMITS[name]):
+            raise TooLong(name, longest_note if name == NOTE else LIMITS[name])
+    return stored
 
 
-def tags(fields: Mapping[str, object], name: str = "tags") -> str:
-    """Return the tags as one comma-separated text, as sent but for blanks at its ends. An array is joined.
-
-    Raises:
-        InvalidField: it is neither a text, a number, nor an array of such.
-
-    Source: contract 9, rule 15.
-    """
-    value = fields.get(name)
-    if value is None:
-        return ""
-    if isinstance(value, list):
-        return ", ".join([_text(name, tag) for tag in value]).strip()
-    return _text(name, value).strip()
-
-
-def shares(fields: Mapping[str, object], name: str, *, key: str) -> tuple[ShareRequest, ...]:
-    """Return the entries of a sharing list in order; () when it is absent or null.
+def shares(fields: Mapping[str, object], name: str, *, key: str) -> tuple[ShareRequest, ...] | None:
+    """Return the entries of a sharing list in order; None when it is absent or null.
 
     `key` is the member that names the user or group. An entry without it has the name None: it is for
     `shared_error`, not an error.
@@ -89,23 +94,13 @@ def shares(fields: Mapping[str, object], name: str, *, key: str) -> tuple[ShareR
     """
     value = fields.get(name)
     if value is None:
-        return ()
+        return None
     if not isinstance(value, list):
         raise InvalidField(name)
     return tuple([_share(name, element, key) for element in value])
 
 
-def check_length(name: str, text: str, limit: int) -> None:
-    """Check that a text has at most `limit` characters, counted as Unicode code points.
-
-    Raises:
-        TooLong: it has more (contract 9, rule 22).
-    """
-    if len(text) > limit:
-        raise TooLong(name, limit)
-
-
-def check_share_names(requests: tuple[ShareRequest, ...], key: str) -> None:
+def check_share_names(requests: Iterable[ShareRequest], key: str) -> None:
     """Check the names of a sharing list like the field `key` itself.
 
     Raises:
@@ -117,8 +112,8 @@ def check_share_names(requests: tuple[ShareRequest, ...], key: str) -> None:
             raise TooLong(key, limit)
 
 
-def seed(name: str, text: str) -> str | None:
-    """Return a TOTP seed as it is stored: without spaces, in upper case; None for "" or only spaces.
+def seed(name: str, text: str) -> str:
+    """Return a TOTP seed as it is stored: without spaces, in upper case; "" for "" or only spaces.
 
     Raises:
         TooLong: it has more characters than LIMITS allows.
@@ -128,13 +123,20 @@ def seed(name: str, text: str) -> str | None:
     """
     compact = text.replace(" ", "")
     if not compact:
-        return None
-    check_length(name, compact, LIMITS[name])
+        return ""
+    if len(compact) > LIMITS[name]:
+        raise TooLong(name, LIMITS[name])
     normalised = compact.upper()
     # Upper case first makes ASCII of other letters: ß becomes SS, and ſ becomes S.
     if not compact.isascii() or not _SEED.fullmatch(normalised):
         raise BadSeed(name)
     return normalised
+
+
+def _tags(name: str, value: object) -> str:
+    if isinstance(value, list):
+        return ", ".join([_text(name, tag) for tag in value]).strip()
+    return _text(name, value).strip()
 
 
 def _text(name: str, value: object) -> str:

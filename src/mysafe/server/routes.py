@@ -4,16 +4,14 @@
 from collections.abc import Iterable
 
 from mysafe.domain.actions import Action
-from mysafe.server.api import oauth2, passwords
+from mysafe.server.api import items, oauth2
 from mysafe.server.api.call import Match, Operation
 from mysafe.server.paths import canonical_path
 
 OPERATIONS = (
     Operation("POST", "/api/oauth2/token", Action.TOKEN_ISSUE, oauth2.token, is_public=True, refuse=oauth2.refuse),
     Operation("GET", "/api/oauth2/token", Action.TOKEN_ISSUE, oauth2.token, is_public=True, refuse=oauth2.refuse),
-    Operation("GET", "/api/mysafe/password", Action.ITEM_LIST, passwords.list_all),
-    Operation("POST", "/api/mysafe/password", Action.ITEM_CREATE, passwords.create),
-    Operation("GET", "/api/mysafe/password/{identifier}", Action.ITEM_READ, passwords.read),
+    *(operation for wire in items.WIRES for operation in items.operations(wire)),
 )
 
 _IDENTIFIER = "/{identifier}"

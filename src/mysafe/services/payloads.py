@@ -7,14 +7,14 @@ their class; a later schema appends fields. An unknown schema is an error, never
     payload = [1, [field, field, …]]
 """
 
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple, TypeVar, assert_never
 
 import msgspec
 
 from mysafe.audit.events import Details
 from mysafe.domain.access_keys import AccessKey, AccessToken
-from mysafe.domain.ids import AccessKeyId, GroupId, TokenId, UserId
-from mysafe.domain.items import ItemMeta, PasswordSecret
+from mysafe.domain.ids import AccessKeyId, GroupId, Kind, TokenId, UserId
+from mysafe.domain.items import ApiSecret, ItemMeta, ItemSecret, NoteSecret, PasswordSecret
 from mysafe.domain.principals import Group, User
 from mysafe.domain.secret_text import SecretText
 
@@ -67,6 +67,16 @@ class _Password(NamedTuple):
     notes: str
 
 
+class _Note(NamedTuple):
+    note: str
+
+
+class _ApiSecret(NamedTuple):
+    client_id: str
+    client_secret: str
+    notes: str
+
+
 _encode = msgspec.msgpack.Encoder().encode
 _envelope = msgspec.msgpack.Decoder(tuple[int, msgspec.Raw]).decode
 _item_meta = msgspec.msgpack.Decoder(ItemMeta)
@@ -75,6 +85,8 @@ _group = msgspec.msgpack.Decoder(_Group)
 _access_key = msgspec.msgpack.Decoder(_AccessKey)
 _token = msgspec.msgpack.Decoder(_Token)
 _password = msgspec.msgpack.Decoder(_Password)
+_note = msgspec.msgpack.Decoder(_Note)
+_api_secret = msgspec.msgpack.Decoder(_ApiSecret)
 _details = msgspec.msgpack.Decoder(Details)
 _credentials: msgspec.msgpack.Decoder[str | None] = msgspec.msgpack.Decoder(str | None)
 
@@ -99,17 +111,32 @@ def decode_item_meta(payload: bytes) -> ItemMeta:
     return _decode(payload, _item_meta)
 
 
-def encode_secret(secret: PasswordSecret) -> bytes:
+def encode_secret(secret: ItemSecret) -> bytes:
     """Return the payload of an item's secret part."""
-    seed = secret.secret_key.reveal() if secret.secret_key else None
-    return _encode((SCHEMA, _Password(secret.password.reveal(), seed, secret.notes.reveal())))
+    match secret:
+        case PasswordSecret(password, seed, notes):
+            return _encode((SCHEMA, _Password(password.reveal(), seed.reveal() if seed else None, notes.reveal())))
+        case NoteSecret(note):
+            return _encode((SCHEMA, _Note(note.reveal())))
+        case ApiSecret(client_id, client_secret, notes):
+            return _encode((SCHEMA, _ApiSecret(client_id.reveal(), client_secret.reveal(), notes.reveal())))
+        case _:
+            assert_never(secret)
 
 
-def decode_secret(payload: bytes) -> PasswordSecret:
-    """Return the secret part of a password. Raises PayloadUnknown."""
-    fields = _decode(payload, _password)
-    seed = SecretText(fields.secret_key) if fields.secret_key is not None else None
-    return PasswordSecret(SecretText(fields.password), seed, SecretText(fields.notes))
+def decode_secret(kind: Kind, payload: bytes) -> ItemSecret:
+    """Return the secret part of an item of a kind. Raises PayloadUnknown."""
+    match kind:
+        case Kind.PASSWORD:
+            password, seed, notes = _decode(payload, _password)
+            return PasswordSecret(SecretText(password), None if seed is None else SecretText(seed), SecretText(notes))
+        case Kind.NOTE:
+            return NoteSecret(SecretText(_decode(payload, _note).note))
+        case Kind.API_SECRET:
+            fields = _decode(payload, _api_secret)
+            return ApiSecret(SecretText(fields.client_id), SecretText(fields.client_secret), SecretText(fields.notes))
+        case _:
+            assert_never(kind)
 
 
 def encode_user(user: User) -> bytes:

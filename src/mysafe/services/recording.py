@@ -51,7 +51,7 @@ class Recorder:
     """Write the audit rows of one unit of work.
 
     `actor` is NOBODY until the credential is accepted. `write` stores a row: at once in a unit that may
-    write, later in one that only looks.
+    write, later in one that only looks. `owed` counts the actions that were allowed and whose row is still to come.
     """
 
     def __init__(
@@ -65,6 +65,7 @@ class Recorder:
         self._attempted = origin.action
         self._subject = NOTHING
         self.actor: Actor = NOBODY
+        self.owed = 0
 
     def attempt(self, action: Action | None, subject: Subject = NOTHING) -> None:
         """Note what is being tried, in case it fails before it is recorded. None keeps the action."""
@@ -81,6 +82,11 @@ class Recorder:
     def allowed(self, action: Action, subject: Subject = NOTHING) -> None:
         """Record that `action` was allowed. Raises AuditUnwritable, and then nothing may be revealed."""
         self._write(self._row(action, Result.ALLOWED, subject, ""))
+
+    def check_settled(self) -> None:
+        """Raise RuntimeError, which undoes the unit, if an action was allowed and no row says so."""
+        if self.owed:
+            raise RuntimeError("an allowed action was not recorded")
 
     def refused(self, error: BaseException, write: Callable[[AuditRow], None]) -> None:
         """Record through `write` that the call failed; the unit's own rows were rolled back.

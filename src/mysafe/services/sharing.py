@@ -47,6 +47,26 @@ def resolve(
     return Resolved(tuple(acl.values()), shares, tuple(unshared))
 
 
+def reshare(
+    old: Iterable[AclEntry], new: Iterable[AclEntry], *, are_users_kept: bool, are_groups_kept: bool
+) -> tuple[AclEntry, ...]:
+    """Return the shares after an update that replaces those of users, of groups, or both.
+
+    A share that stays with the same right keeps who gave it, and when.
+    """
+    before = {(entry.principal_type, entry.principal_id): entry for entry in old}
+    kept = [
+        entry
+        for entry in before.values()
+        if (are_users_kept if entry.principal_type is PrincipalType.USER else are_groups_kept)
+    ]
+    given = []
+    for entry in new:
+        known = before.get((entry.principal_type, entry.principal_id))
+        given.append(known if known is not None and known.can_edit == entry.can_edit else entry)
+    return tuple(sorted(kept + given, key=lambda entry: entry.principal_type))
+
+
 def shares_of(principals: Principals, acl: Iterable[AclEntry]) -> Shares:
     """Return the shares of an item by name; a principal that no longer exists is left out."""
     users: list[NamedShare] = []

@@ -12,9 +12,9 @@ from mysafe.authz.decide import NEEDED_RIGHT, Right, decide_on_item, right_on
 from mysafe.crypto.aead import SealBroken
 from mysafe.crypto.records import RecordAddress, RecordKey
 from mysafe.domain.actions import Action
-from mysafe.domain.errors import AccessDenied, Busy
+from mysafe.domain.errors import AccessDenied, Busy, DuplicateIdentifier
 from mysafe.domain.ids import LARGEST_ID, ItemId, ItemRef, Kind
-from mysafe.domain.items import Item, ItemMeta, ListedItem, PasswordDraft, PasswordSecret
+from mysafe.domain.items import Item, ItemDraft, ItemMeta, ItemSecret, ListedItem, kind_of
 from mysafe.domain.principals import Actor
 from mysafe.domain.sharing import AclEntry, PrincipalType
 from mysafe.services import payloads
@@ -24,13 +24,16 @@ from mysafe.services.recording import Recorder, Subject, open_row
 from mysafe.services.registry import Registry
 from mysafe.storage import audit_log
 from mysafe.storage import items as store
-from mysafe.storage.engine import Transaction
+from mysafe.storage.engine import Transaction, UniqueClash
 from mysafe.storage.items import ItemRow
 
 _security = logging.getLogger("mysafe.security")
 
-REVEALING = frozenset({Action.ITEM_READ})
+REVEALING = frozenset({Action.ITEM_READ, Action.ITEM_UPDATE})
 """The actions whose grant opens the secret part."""
+
+CHANGING = frozenset({Action.ITEM_UPDATE, Action.ITEM_ACTIVATE, Action.ITEM_DEACTIVATE})
+"""The actions that are recorded with what they changed, by `amend` or `keep`, before the unit ends."""
 
 _KINDS = {kind.value: kind for kind in Kind}  # looking up in the class costs ten times as much, for each item of a list
 
@@ -98,12 +101,21 @@ class UnitOfWork:
         decision = decide_on_item(self.actor, action, meta, self._groups_named_by(meta.acl))
         if not decision.is_allowed:
             raise AccessDenied(decision.reason, row.kind)
-        if action in REVEALING:
+        if action in CHANGING:
+            self._recorder.owed += 1
+        else:
             self._record(action, row, meta)
         return Grant(action, Item(candidate.ref, row.version, meta), row, candidate._key)
 
-    def create(self, kind: Kind, draft: PasswordDraft, acl: tuple[AclEntry, ...]) -> Grant:
-        """Decide, seal and store a new item of the actor, and record it. Raises AccessDenied, AuditUnwritable."""
+    def create(self, draft: ItemDraft, acl: tuple[AclEntry, ...]) -> Grant:
+        """Decide, seal and store a new item of the actor, and record it.
+
+        Raises:
+            AccessDenied: the policy says no.
+            DuplicateIdentifier: the actor has another API secret with this identifier code.
+            AuditUnwritable: it could not be recorded.
+        """
+        kind = kind_of(draft.secret)
         self._recorder.attempt(Action.ITEM_CREATE, Subject(kind, name=draft.name))
         self._recorder.permit(Action.ITEM_CREATE)
         now, owner = self.principals.now, self.actor.user_id
@@ -118,14 +130,21 @@ class UnitOfWork:
             author_id=owner,
             created_at=now,
             updated_at=now,
+            identifier_code=draft.identifier_code,
+            method=draft.method,
         )
         ref = ItemRef(kind, ItemId(self._tx.next_id(kind)))
         row = self._seal(ref, 1, meta, payloads.encode_secret(draft.secret))
-        store.insert(self._tx, row, _grants(acl))
+        try:
+            store.insert(self._tx, row, _grants(acl))
+        except UniqueClash:
+            if row.ident_bidx is None:
+                raise  # then it was not the code
+            raise DuplicateIdentifier from None
         self._record(Action.ITEM_CREATE, row, meta)
         return Grant(Action.ITEM_CREATE, Item(ref, 1, meta), row, None)
 
-    def open(self, grant: Grant) -> PasswordSecret:
+    def open(self, grant: Grant) -> ItemSecret:
         """Return the secret part of a granted item.
 
         Raises:
@@ -134,24 +153,45 @@ class UnitOfWork:
         """
         if grant.action not in REVEALING or grant._key is None:
             raise ValueError("this grant reveals nothing")
-        return payloads.decode_secret(grant._key.open_secret(grant._row.secret))
+        return payloads.decode_secret(grant.item.ref.kind, grant._key.open_secret(grant._row.secret))
 
-    def amend(self, grant: Grant, meta: ItemMeta) -> Item:
-        """Store a new version of a granted item with this meta; the secret is carried over under a fresh key.
+    def amend(self, grant: Grant, meta: ItemMeta, secret: ItemSecret | None = None) -> Item:
+        """Store a new version of a granted item under a fresh key, and keep the one before.
+
+        Args:
+            grant: for an action that changes.
+            meta: the new meta.
+            secret: the new secret part; without it the old one is carried over.
 
         Raises:
             ValueError: the grant is not for an action that changes.
+            DuplicateIdentifier: the owner has another API secret with this identifier code.
             AuditUnwritable: the change could not be recorded.
         """
-        if grant.action in REVEALING or grant._key is None:
+        if grant.action not in CHANGING or grant._key is None:
             raise ValueError("this grant changes nothing")
-        secret = grant._key.open_secret(grant._row.secret)
+        payload = payloads.encode_secret(secret) if secret else grant._key.open_secret(grant._row.secret)
         item = Item(grant.item.ref, grant.item.version + 1, meta)
-        row = self._seal(item.ref, item.version, meta, secret)
-        if not store.replace(self._tx, row, _grants(meta.acl)):
+        row = self._seal(item.ref, item.version, meta, payload)
+        try:
+            is_stored = store.replace(self._tx, row, _grants(meta.acl))
+        except UniqueClash:
+            if row.ident_bidx is None:
+                raise  # then it was not the code
+            raise DuplicateIdentifier from None
+        if not is_stored:
             raise Busy  # another writer was faster; the caller may try again
         self._record(grant.action, row, meta)
+        self._recorder.owed -= 1
         return item
+
+    def keep(self, grant: Grant) -> Item:
+        """Record that a granted action found nothing to change, and return the item. Errors as for `amend`."""
+        if grant.action not in CHANGING:
+            raise ValueError("this grant changes nothing")
+        self._record(grant.action, grant._row, grant.item.meta)
+        self._recorder.owed -= 1
+        return grant.item
 
     def visible(self, action: Action, kind: Kind) -> list[ListedItem]:
         """Return the items of a kind the actor may view, ascending by id; one audit row for the call.
@@ -184,7 +224,7 @@ class UnitOfWork:
         try:
             key = self._keys.cipher.unwrap(_address(row), row.dek)
             meta = payloads.decode_item_meta(key.open_meta(row.meta))
-            if meta.owner_id != row.owner_id:
+            if meta.owner_id != row.owner_id or row.ident_bidx != self._index_of(meta):
                 raise SealBroken
         except SealBroken:
             _security.error("seal broken: %s %d", row.kind, row.id)
@@ -195,9 +235,13 @@ class UnitOfWork:
         address = RecordAddress("items", ref.kind, ref.id, meta.owner_id, version)
         sealed = self._keys.cipher.seal(address, payloads.encode_item_meta(meta), secret)
         epoch, at = self._keys.cipher.epoch, (meta.created_at, meta.updated_at)
-        return ItemRow(
-            ref.kind, ref.id, meta.owner_id, version, epoch, *at, sealed.dek, sealed.meta, sealed.secret or b""
-        )
+        parts = (sealed.dek, sealed.meta, sealed.secret or b"")
+        return ItemRow(ref.kind, ref.id, meta.owner_id, version, epoch, *at, self._index_of(meta), *parts)
+
+    def _index_of(self, meta: ItemMeta) -> bytes | None:
+        """Return the blind index of an item's identifier code; an empty code never collides (contract 9, rule 9)."""
+        code = meta.identifier_code
+        return self._keys.index.identifier_code(meta.owner_id, code) if code else None
 
     def _record(self, action: Action, row: ItemRow, meta: ItemMeta) -> None:
         digest = envelope_digest(row.dek, row.meta, row.secret)

@@ -152,4 +152,6 @@ class _Unit(Generic[T]):
         recorder.actor = identity.actor
         if identity.refusal is not None:
             raise identity.refusal
-        return self._work(UnitOfWork(tx, vault.keys, principals, recorder))
+        value = self._work(UnitOfWork(tx, vault.keys, principals, recorder))
+        recorder.check_settled()
+        return value

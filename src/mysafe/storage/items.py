@@ -5,14 +5,18 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from sqlalchemy import ColumnElement, bindparam, delete, func, literal_column, select, union, update
+from sqlalchemy import insert as insert_into
 
 from mysafe.storage.engine import Transaction
-from mysafe.storage.schema import grants_idx, group_members_idx, items
+from mysafe.storage.schema import grants_idx, group_members_idx, item_versions, items
 from mysafe.storage.statements import Statement, compile_statement, insert_all
 
 
 class ItemRow(NamedTuple):
-    """A row of `items`, in the table's order. `secret` is empty where it was not asked for."""
+    """A row of `items`, in the table's order. `secret` is empty where it was not asked for.
+
+    `ident_bidx` is the blind index of the identifier code, None without one; it is unique.
+    """
 
     kind: str
     id: int
@@ -21,6 +25,7 @@ class ItemRow(NamedTuple):
     epoch: int
     created_at: int
     updated_at: int
+    ident_bidx: bytes | None
     dek: bytes
     meta: bytes
     secret: bytes
@@ -57,6 +62,7 @@ def _candidates() -> Statement:
     return compile_statement(statement, ("kind", "kind", "user", "user", "kind", "user", "kind"))
 
 
+_REPLACED = tuple(column.name for column in items.columns if column.name not in {"kind", "id"})
 _INSERT = insert_all(items)
 _INSERT_GRANT = insert_all(grants_idx)
 _FIND = compile_statement(
@@ -69,25 +75,17 @@ _REPLACE = compile_statement(
         items.c.id == bindparam("of_id"),
         items.c.version == bindparam("of_version"),
     )
-    .values(
-        {
-            name: bindparam(f"new_{name}")
-            for name in ("owner_id", "version", "epoch", "created_at", "updated_at", "dek", "meta", "secret")
-        }
+    .values({name: bindparam(f"new_{name}") for name in _REPLACED}),
+    (*(f"new_{name}" for name in _REPLACED), "of_kind", "of_id", "of_version"),
+)
+_KEEP = compile_statement(
+    insert_into(item_versions).from_select(
+        [column.name for column in item_versions.columns],
+        select(*(items.c[column.name] for column in item_versions.columns)).where(
+            items.c.kind == bindparam("kind"), items.c.id == bindparam("id"), items.c.version == bindparam("version")
+        ),
     ),
-    (
-        "new_owner_id",
-        "new_version",
-        "new_epoch",
-        "new_created_at",
-        "new_updated_at",
-        "new_dek",
-        "new_meta",
-        "new_secret",
-        "of_kind",
-        "of_id",
-        "of_version",
-    ),
+    ("kind", "id", "version"),
 )
 _DROP_GRANTS = compile_statement(
     delete(grants_idx).where(grants_idx.c.kind == bindparam("kind"), grants_idx.c.item_id == bindparam("id")),
@@ -98,13 +96,23 @@ _CANDIDATES = _candidates()
 
 
 def insert(tx: Transaction, row: ItemRow, grants: Sequence[tuple[int, int]]) -> None:
-    """Store a new item. `grants` are pairs of principal type and principal id for the index."""
+    """Store a new item. `grants` are pairs of principal type and principal id for the index.
+
+    Raises:
+        UniqueClash: its identifier code is taken.
+    """
     tx.execute(_INSERT, *row)
     _insert_grants(tx, row, grants)
 
 
 def replace(tx: Transaction, row: ItemRow, grants: Sequence[tuple[int, int]]) -> bool:
-    """Store the next version of an item; return False if the stored one is not the version before."""
+    """Store the next version of an item and keep the one before; return False if the stored one is not that one.
+
+    Raises:
+        UniqueClash: its identifier code is taken.
+    """
+    if not tx.execute(_KEEP, row.kind, row.id, row.version - 1):
+        return False
     if not tx.execute(_REPLACE, *row[2:], row.kind, row.id, row.version - 1):
         return False
     tx.execute(_DROP_GRANTS, row.kind, row.id)

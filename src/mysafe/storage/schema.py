@@ -63,10 +63,27 @@ items = Table(
     Column("epoch", Number, nullable=False),
     Column("created_at", Number, nullable=False),
     Column("updated_at", Number, nullable=False),
+    Column("ident_bidx", LargeBinary, nullable=True, unique=True),
     Column("dek", LargeBinary, nullable=False),
     Column("meta", LargeBinary, nullable=False),
     Column("secret", LargeBinary, nullable=False),
     Index("items_by_owner", "kind", "owner_id", "id"),
+    sqlite_strict=True,
+)
+
+item_versions = Table(
+    "item_versions",
+    metadata,
+    Column("kind", Word, primary_key=True),
+    Column("id", Number, primary_key=True, autoincrement=False),
+    Column("version", Number, primary_key=True, autoincrement=False),
+    Column("owner_id", Number, nullable=False),
+    Column("epoch", Number, nullable=False),
+    Column("created_at", Number, nullable=False),
+    Column("updated_at", Number, nullable=False),
+    Column("dek", LargeBinary, nullable=False),
+    Column("meta", LargeBinary, nullable=False),
+    Column("secret", LargeBinary, nullable=False),
     sqlite_strict=True,
 )
 

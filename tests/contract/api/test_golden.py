@@ -14,10 +14,11 @@ import pytest
 
 from tests.support.golden import Case, Facts, Json, cases, differences, manifest, parse, read
 
-PREFIXES = ("password.create", "password.get", "password.list", "oauth2", "gateway", "auth")
-"""What of the contract is built. A case outside is not played yet."""
+PREFIXES = ("password", "note", "secretapi", "oauth2", "gateway", "auth")
+NOT_BUILT = {"note.get.error.encryption"}
+"""What of the contract is not built yet: access keys that encrypt what they are given."""
 
-CASES = cases(PREFIXES)
+CASES = [case for case in cases(PREFIXES) if case.id not in NOT_BUILT]
 MISSING = "999999999"
 PAST_ITS_LIFETIME = 3601
 FENCE = ("203.0.113.9",)
@@ -58,6 +59,12 @@ class Played(NamedTuple):
 @pytest.mark.parametrize("prefix", PREFIXES)
 def test_there_are_cases_for_every_part_that_is_built(prefix: str) -> None:
     assert any(case.id.startswith(prefix) for case in CASES)
+
+
+def test_all_cases_but_the_named_ones_are_played() -> None:
+    played = {case.id for case in CASES}
+    assert {entry["id"] for entry in manifest()["cases"]} - played == NOT_BUILT
+    assert len(played) > 90
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.id)

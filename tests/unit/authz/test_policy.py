@@ -39,7 +39,7 @@ ACL = (
 META = ItemMeta("n", "", "u", "", ACL, True, OWNER.user_id, OWNER.user_id, 0, 0)
 
 # actor, groups it is an enabled member of, and what it may do with META
-READ, CHANGE = "read and list", "activate and deactivate"
+READ, CHANGE = "read and list", "update, activate and deactivate"
 POLICY = [
     ("owner", OWNER, set(), {READ, CHANGE}),
     ("owner who is in no group", OWNER, {OTHER_GROUP}, {READ, CHANGE}),
@@ -58,7 +58,10 @@ POLICY = [
     ("the local operator", OPERATOR, set(), set()),
     ("the local operator, even with groups", OPERATOR, {EDIT_GROUP}, set()),
 ]
-ACTIONS = {READ: {Action.ITEM_READ, Action.ITEM_LIST}, CHANGE: {Action.ITEM_ACTIVATE, Action.ITEM_DEACTIVATE}}
+ACTIONS = {
+    READ: {Action.ITEM_READ, Action.ITEM_LIST},
+    CHANGE: {Action.ITEM_UPDATE, Action.ITEM_ACTIVATE, Action.ITEM_DEACTIVATE},
+}
 
 
 def disagreements(decide_one: object = decide_on_item) -> list[str]:

@@ -6,11 +6,10 @@ import json
 import pytest
 
 from mysafe.domain.ids import Kind
-from mysafe.protocol import codes, envelope
+from mysafe.protocol import codes, envelope, passwords
 from mysafe.protocol.json_body import parse_json
-from mysafe.protocol.passwords import created_password, password_entity, password_line
 from tests.support.golden import GOLDEN, parse, read
-from tests.unit.protocol.views import listed, view
+from tests.unit.protocol.views import entity_of, listed, view
 
 KIND = Kind.PASSWORD
 
@@ -22,7 +21,7 @@ def same(body: bytes, name: str) -> bool:
 
 def test_the_whole_answer_of_the_documentation_comes_out() -> None:
     fields = parse_json((GOLDEN / "password.create.request.json").read_bytes())
-    body = envelope.success(201, codes.PASSWORD_CREATED, "password_entity", created_password(view(fields)))
+    body = envelope.success(201, codes.PASSWORD.created, "password_entity", passwords.changed(view(fields)))
     assert same(body, "password.create.response.json")
 
 
@@ -31,7 +30,7 @@ def test_a_single_read_comes_out_whole() -> None:
     assert isinstance(answer, dict)
     fields = answer["password_entity"]
     assert isinstance(fields, dict)
-    shown = password_entity(view(fields, 197, token=str(fields["token"])))
+    shown = entity_of(view(fields, 197, token=str(fields["token"])))
     body = envelope.success(200, codes.SUCCESS, "password_entity", shown)
     assert same(body, "password.get.totp.response.json")
 
@@ -42,7 +41,7 @@ def test_a_list_comes_out_whole() -> None:
     wanted = answer["password_on_list"]
     assert isinstance(wanted, list)
     fields = [line for line in wanted if isinstance(line, dict)]
-    lines = [password_line(listed(line, int(str(line["identifier"])))) for line in fields]
+    lines = [passwords.line(listed(line, int(str(line["identifier"])))) for line in fields]
     body = envelope.success(200, codes.LISTED, "password_on_list", lines)
     assert same(body, "password.list.response.json")
 
@@ -147,7 +146,7 @@ def test_flags_are_booleans_and_numbers_are_integers() -> None:
 
 
 CONTRACT = [
-    (codes.PASSWORD_CREATED, "Password successfully registered"),
+    (codes.PASSWORD.created, "Password successfully registered"),
     (codes.SUCCESS, "Success"),
     (codes.LISTED, ""),
     (codes.missing("name"), "1001: Parameter 'name' was not informed!"),

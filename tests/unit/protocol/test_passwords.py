@@ -9,16 +9,11 @@ import pytest
 from mysafe.domain.errors import BadSeed, InvalidField, InvalidInput, MissingField, TooLong
 from mysafe.domain.items import ListFilter
 from mysafe.domain.sharing import PrincipalType, ShareRequest, UnsharedName
+from mysafe.protocol import passwords
+from mysafe.protocol.items import parse_filter
 from mysafe.protocol.json_body import NumberText, parse_json
-from mysafe.protocol.passwords import (
-    created_password,
-    parse_password_draft,
-    parse_password_filter,
-    password_entity,
-    password_line,
-)
 from tests.support.golden import GOLDEN, read
-from tests.unit.protocol.views import listed, view
+from tests.unit.protocol.views import draft_of, entity_of, listed, secret_of, view
 
 LEAST: dict[str, object] = {"name": "n", "username": "u", "password": "p"}
 SEED_REQUEST = GOLDEN / "password.create.request.json"
@@ -46,23 +41,22 @@ def golden_fields(name: str) -> dict[str, object]:
 
 
 def test_the_request_of_the_documentation_is_understood() -> None:
-    draft = parse_password_draft(parse_json(SEED_REQUEST.read_bytes()))
+    draft = draft_of(parse_json(SEED_REQUEST.read_bytes()))
     assert (draft.name, draft.username, draft.url, draft.tags) == (
         "senseg account",
         "npass",
         "www.Segura.com",
         "tag1, tag2",
     )
-    assert draft.secret.password.reveal() == "8jhfy@3789"
-    assert draft.secret.secret_key is not None
-    assert draft.secret.secret_key.reveal() == "JBSWY3DPEHPK3PXP"
-    assert draft.secret.notes.reveal() == "Access details"
+    password, seed, notes = secret_of(draft)
+    assert seed is not None
+    assert [text.reveal() for text in (password, seed, notes)] == ["8jhfy@3789", "JBSWY3DPEHPK3PXP", "Access details"]
     assert draft.users == (ShareRequest("pduarte", False),)
     assert draft.groups == (ShareRequest("Test group", False),)
 
 
 def test_secrets_do_not_show_in_the_draft() -> None:
-    draft = parse_password_draft(parse_json(SEED_REQUEST.read_bytes()))
+    draft = draft_of(parse_json(SEED_REQUEST.read_bytes()))
     assert "npass" in repr(draft)
     for secret in ("8jhfy@3789", "JBSWY3DPEHPK3PXP", "Access details"):
         assert secret not in repr(draft)
@@ -71,23 +65,23 @@ def test_secrets_do_not_show_in_the_draft() -> None:
 @pytest.mark.parametrize("nothing", [{}, {"url": None, "secret_key": None, "notes": None, "tags": None,
                                           "users_allowed": None, "groups_allowed": None, "colour": "red"}])  # fmt: skip
 def test_optional_fields_have_their_defaults_and_unknown_ones_are_ignored(nothing: dict[str, object]) -> None:
-    draft = parse_password_draft({**LEAST, **nothing})
+    draft = draft_of({**LEAST, **nothing})
     assert (draft.url, draft.tags, draft.users, draft.groups) == ("", "", (), ())
-    assert draft.secret.secret_key is None
-    assert draft.secret.notes.reveal() == ""
+    assert secret_of(draft).secret_key is None
+    assert secret_of(draft).notes.reveal() == ""
 
 
 def test_nothing_is_trimmed_but_the_tags_and_the_seed() -> None:
     sent = {"name": " n ", "username": "\tu ", "password": " p\n", "url": " x ", "notes": " o ", "tags": " a, b ",
             "secret_key": " jbsw y3dp ehpk 3pxp "}  # fmt: skip
-    got = password_entity(view(sent))
+    got = entity_of(view(sent))
     assert {key: got[key] for key in sent} == {**sent, "tags": "a, b", "secret_key": "JBSWY3DPEHPK3PXP"}
 
 
 def test_numbers_become_plain_text_in_every_field() -> None:
     one = NumberText("1.50")
-    draft = parse_password_draft({"name": one, "username": one, "password": one, "url": one, "notes": one, "tags": one})
-    for text in (draft.name, draft.username, draft.url, draft.tags, draft.secret.password.reveal()):
+    draft = draft_of({"name": one, "username": one, "password": one, "url": one, "notes": one, "tags": one})
+    for text in (draft.name, draft.username, draft.url, draft.tags, secret_of(draft).password.reveal()):
         assert (text, type(text)) == ("1.50", str)
 
 
@@ -110,7 +104,7 @@ LONG: dict[str, object] = {
 def complaint(fields: Mapping[str, object]) -> tuple[type[InvalidInput], str]:
     """Return the class and the field of the first complaint about a request."""
     with pytest.raises(InvalidInput) as caught:
-        parse_password_draft(fields)
+        draft_of(fields)
     assert isinstance(caught.value, MissingField | InvalidField | TooLong | BadSeed)
     return type(caught.value), caught.value.field
 
@@ -120,7 +114,7 @@ def test_the_required_fields_are_asked_for_in_the_documented_order(absent: dict[
     assert complaint(absent) == (MissingField, "name")
     assert complaint({**absent, "name": "n"}) == (MissingField, "username")
     assert complaint({**absent, "name": "n", "username": "u"}) == (MissingField, "password")
-    assert parse_password_draft({**absent, **LEAST}).name == "n"
+    assert draft_of({**absent, **LEAST}).name == "n"
 
 
 @pytest.mark.parametrize("at", range(len(FIELDS)))
@@ -146,7 +140,7 @@ def test_exactly_the_limits_pass() -> None:
     exact = {"name": "é" * 255, "username": "x" * 255, "password": "\U0001f511" * 10_000, "url": "x" * 2048,
              "secret_key": "A" * 255, "notes": "x" * 5_000, "tags": f" {'x' * 255} ",
              "users_allowed": [{"username": "x" * 255}], "groups_allowed": [{"name": "x" * 255}]}  # fmt: skip
-    assert parse_password_draft(exact).name == "é" * 255
+    assert draft_of(exact).name == "é" * 255
 
 
 def test_a_sharing_list_of_json_true_is_named_in_the_complaint() -> None:
@@ -158,13 +152,12 @@ def test_a_sharing_list_of_json_true_is_named_in_the_complaint() -> None:
 
 def test_filters_are_taken_by_their_names() -> None:
     query = {"tag": "t", "name": "n", "username": "u", "url": "l"}
-    assert parse_password_filter(query) == ListFilter(name="n", username="u", url="l", tag="t")
-    assert parse_password_filter({**query, "colour": "red"}) == parse_password_filter(query)
+    assert parse_filter(query) == ListFilter(name="n", username="u", url="l", tag="t")
 
 
 @pytest.mark.parametrize("query", [{}, {"name": "", "tag": "", "username": "", "url": ""}])
 def test_an_empty_filter_is_none(query: dict[str, str]) -> None:
-    assert parse_password_filter(query) == ListFilter()
+    assert parse_filter(query) == ListFilter()
 
 
 # Entities against the golden answers
@@ -179,7 +172,7 @@ def test_an_empty_filter_is_none(query: dict[str, str]) -> None:
 )
 def test_the_answer_to_a_change_is_the_golden_one(request_file: str, answer: str) -> None:
     fields = parse_json((GOLDEN / request_file).read_bytes())
-    assert same(created_password(view(fields)), entity(answer))
+    assert same(passwords.changed(view(fields)), entity(answer))
 
 
 @pytest.mark.parametrize(
@@ -189,7 +182,7 @@ def test_the_answer_to_a_single_read_is_the_golden_one(answer: str, identifier: 
     fields = golden_fields(answer)
     code = fields["token"]
     assert code is None or isinstance(code, str)
-    assert same(password_entity(view(fields, identifier, token=code)), entity(answer))
+    assert same(entity_of(view(fields, identifier, token=code)), entity(answer))
 
 
 @pytest.mark.parametrize("answer", sorted(path.name for path in GOLDEN.glob("password.list.*.json")))
@@ -197,11 +190,11 @@ def test_the_lines_of_a_list_are_the_golden_ones(answer: str) -> None:
     lines = entity(answer, "password_on_list")
     assert isinstance(lines, list)
     assert lines
-    assert same([password_line(listed(line, int(line["identifier"]))) for line in lines], lines)
+    assert same([passwords.line(listed(line, int(line["identifier"]))) for line in lines], lines)
 
 
 def test_an_order_of_keys_or_a_type_that_differs_would_be_noticed() -> None:
-    got = created_password(view(parse_json(SEED_REQUEST.read_bytes())))
+    got = passwords.changed(view(parse_json(SEED_REQUEST.read_bytes())))
     assert same(got, entity("password.create.response.json"))
     assert not same(dict(reversed(got.items())), entity("password.create.response.json"))
     assert not same({**got, "identifier": 312}, entity("password.create.response.json"))
@@ -209,25 +202,25 @@ def test_an_order_of_keys_or_a_type_that_differs_would_be_noticed() -> None:
 
 def test_the_notes_are_called_note_after_a_change_and_notes_in_a_read() -> None:
     shown = view({**LEAST, "notes": "o"})
-    created, single = created_password(shown), password_entity(shown)
+    created, single = passwords.changed(shown), entity_of(shown)
     assert (created["note"], "notes" in created) == ("o", False)
     assert (single["notes"], "note" in single) == ("o", False)
 
 
 def test_a_change_echoes_no_secret_and_a_list_shows_none() -> None:
     fields = {**LEAST, "password": "CANARY1", "secret_key": "CANARYCANARYCANA", "notes": "o"}
-    assert "CANARY" in json.dumps(password_entity(view(fields)))
-    assert "CANARY" not in json.dumps(created_password(view(fields)))
-    assert "CANARY" not in json.dumps(password_line(listed(fields, 1)))
+    assert "CANARY" in json.dumps(entity_of(view(fields)))
+    assert "CANARY" not in json.dumps(passwords.changed(view(fields)))
+    assert "CANARY" not in json.dumps(passwords.line(listed(fields, 1)))
 
 
 def test_leading_zeros_of_a_code_are_kept() -> None:
-    assert password_entity(view(LEAST, token="000042"))["token"] == "000042"
+    assert entity_of(view(LEAST, token="000042"))["token"] == "000042"
 
 
 def test_shares_are_shown_with_their_rights_and_named_by_username_and_name() -> None:
     fields = {**LEAST, "users_allowed": [{"username": "x", "can_edit": "1"}], "groups_allowed": [{"name": "g"}]}
-    for shown in (created_password(view(fields)), password_entity(view(fields))):
+    for shown in (passwords.changed(view(fields)), entity_of(view(fields))):
         assert same(shown["users_allowed"], [{"username": "x", "can_edit": True}])
         assert same(shown["groups_allowed"], [{"name": "g", "can_edit": False}])
 
@@ -240,7 +233,7 @@ def test_who_cannot_be_shared_with_is_named_in_shared_error() -> None:
         UnsharedName(PrincipalType.GROUP, None),
     )
     assert same(
-        created_password(view(LEAST, unshared=unshared))["shared_error"],
+        passwords.changed(view(LEAST, unshared=unshared))["shared_error"],
         [
             {"username": "ghost", "message": "User not found"},
             {"name": "X", "message": "Group not found"},
@@ -252,6 +245,6 @@ def test_who_cannot_be_shared_with_is_named_in_shared_error() -> None:
 
 @pytest.mark.parametrize("can_write", [True, False])
 def test_a_line_says_whether_it_can_be_changed(can_write: bool) -> None:
-    line = password_line(listed(LEAST, 1, can_write=can_write))
+    line = passwords.line(listed(LEAST, 1, can_write=can_write))
     assert (line["can_view"], line["can_write"]) == (True, can_write)
     assert (line["need_justify"], line["need_approval"]) == ("0", "0")

@@ -9,10 +9,9 @@ from hypothesis import strategies as st
 
 from mysafe.domain.errors import BadBody, BadSeed, InvalidField, InvalidInput, MissingField, TooLong
 from mysafe.domain.sharing import PrincipalType, UnsharedName
-from mysafe.protocol import envelope
+from mysafe.protocol import envelope, passwords
 from mysafe.protocol.body import parse_body
-from mysafe.protocol.passwords import created_password, password_entity
-from tests.unit.protocol.views import view
+from tests.unit.protocol.views import entity_of, view
 
 ODD_TEXTS = (
     "\0",
@@ -45,7 +44,7 @@ def through_json(fields: dict[str, str], *, escaped: bool) -> bytes | None:
 def shown(body: bytes, content_type: str) -> dict[str, object] | InvalidInput:
     """Return the entity of a single read, decoded by another program, of what a body creates; or why it does not."""
     try:
-        entity = password_entity(view(parse_body(body, content_type)))
+        entity = entity_of(view(parse_body(body, content_type)))
     except InvalidInput as error:
         return error
     answer = json.loads(envelope.success(200, "Success", "password_entity", entity).decode("utf-8"))
@@ -116,7 +115,7 @@ def test_a_name_in_shared_error_comes_back_byte_for_byte(name: str) -> None:
     shown_view = view(
         {"name": "n", "username": "u", "password": "p"}, unshared=(UnsharedName(PrincipalType.USER, name),)
     )
-    answer = json.loads(envelope.success(201, "", "e", created_password(shown_view)))
+    answer = json.loads(envelope.success(201, "", "e", passwords.changed(shown_view)))
     assert answer["e"]["shared_error"] == [{"username": name, "message": "User not found"}]
 
 

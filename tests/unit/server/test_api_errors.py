@@ -6,7 +6,7 @@ import json
 import pytest
 
 from mysafe.domain import errors
-from mysafe.server.api.call import Compatibility
+from mysafe.protocol.compatibility import Compatibility
 from mysafe.server.api.errors import TABLE, answer_to, no_route, unexpected
 
 PLAIN = Compatibility()
@@ -18,6 +18,10 @@ EXAMPLES: list[tuple[errors.VaultError, int, str]] = [
     (errors.BadSeed("secret_key"), 400, "1001: Parameter 'secret_key' must be encoded in base32"),
     (errors.BadBody(), 400, "1001: Request body is not valid JSON"),
     (errors.BadIdentifier(), 400, "1010: Unexpected identifier type"),
+    (errors.DuplicateIdentifier(), 400, "1001: Identifier already found in another API key of this user"),
+    (errors.VersionMismatch(), 412, "Precondition failed."),
+    (errors.NotFound("note"), 400, "1005: Note not found"),
+    (errors.Inactive("api_secret"), 400, "1009: Inactive Api secret"),
     (errors.NotFound("password"), 400, "1005: Password not found"),
     (errors.AccessDenied("has none, needs view", "password"), 400, "1006: User does not have access"),
     (errors.Inactive("password"), 400, "1009: Inactive password"),

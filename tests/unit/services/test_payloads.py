@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Payloads: what goes in comes out, an unknown schema or shape is an error, and errors quote nothing."""
 
+from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 
 import msgspec
 import pytest
@@ -10,8 +12,8 @@ from hypothesis import strategies as st
 
 from mysafe.audit.events import Details
 from mysafe.domain.access_keys import AccessKey, AccessToken
-from mysafe.domain.ids import AccessKeyId, GroupId, TokenId, UserId
-from mysafe.domain.items import ItemMeta, PasswordSecret
+from mysafe.domain.ids import AccessKeyId, GroupId, Kind, TokenId, UserId
+from mysafe.domain.items import ApiSecret, ItemMeta, NoteSecret, PasswordSecret
 from mysafe.domain.principals import Group, User
 from mysafe.domain.secret_text import SecretText
 from mysafe.domain.sharing import AclEntry, PrincipalType
@@ -52,9 +54,24 @@ def test_the_meta_of_an_item_comes_back(
 @given(TEXT, st.none() | TEXT, TEXT)
 def test_a_secret_comes_back(password: str, seed: str | None, notes: str) -> None:
     secret = PasswordSecret(SecretText(password), None if seed is None else SecretText(seed), SecretText(notes))
-    opened = payloads.decode_secret(payloads.encode_secret(secret))
+    opened = payloads.decode_secret(Kind.PASSWORD, payloads.encode_secret(secret))
+    assert isinstance(opened, PasswordSecret)
     assert (opened.password.reveal(), opened.notes.reveal()) == (password, notes)
     assert (opened.secret_key.reveal() if opened.secret_key is not None else None) == seed
+
+
+@given(TEXT, TEXT, TEXT)
+def test_the_secrets_of_notes_and_api_secrets_come_back(one: str, two: str, three: str) -> None:
+    note = payloads.decode_secret(Kind.NOTE, payloads.encode_secret(NoteSecret(SecretText(one))))
+    assert [text.reveal() for text in note if text] == [one]
+    secret = ApiSecret(SecretText(one), SecretText(two), SecretText(three))
+    opened = payloads.decode_secret(Kind.API_SECRET, payloads.encode_secret(secret))
+    assert [text.reveal() for text in opened if text] == [one, two, three]
+
+
+def test_a_meta_from_before_its_last_fields_opens_with_their_defaults() -> None:
+    older = ItemMeta("n", "", "u", "", (), True, UserId(1), UserId(1), 1, 2)
+    assert payloads.decode_item_meta(msgspec.msgpack.encode((1, tuple(older)[:10]))) == older
 
 
 def test_principals_and_credentials_come_back() -> None:
@@ -76,14 +93,15 @@ def test_principals_and_credentials_come_back() -> None:
         b"",
         b"\xc1",
         msgspec.msgpack.encode((2, payloads.decode_details(payloads.encode_details(Details("a", "b"))))),
-        msgspec.msgpack.encode((1, ["secret-value"])),
+        msgspec.msgpack.encode((1, [])),
         msgspec.msgpack.encode({"1": []}),
         payloads.encode_user(USER),
     ],
     ids=["empty", "no msgpack", "schema 2", "too few fields", "a map", "another type"],
 )
 def test_an_unknown_payload_is_an_error_that_quotes_nothing(payload: bytes) -> None:
-    for decode in (payloads.decode_item_meta, payloads.decode_secret, payloads.decode_details):
+    decoders: list[Callable[[bytes], object]] = [partial(payloads.decode_secret, kind) for kind in Kind]
+    for decode in (payloads.decode_item_meta, *decoders, payloads.decode_details):
         with pytest.raises(payloads.PayloadUnknown) as raised:
             decode(payload)
         assert str(raised.value) == ""

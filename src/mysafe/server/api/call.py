@@ -2,26 +2,16 @@
 """What a handler gets and what it gives back. Nothing here knows the web server."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any, NamedTuple
 from urllib.parse import parse_qsl
 
 from mysafe.domain.actions import Action
 from mysafe.domain.errors import BadBody, InvalidField, VaultError
 from mysafe.protocol.body import parse_body
+from mysafe.protocol.compatibility import Compatibility
 from mysafe.services.authentication import Caller
 from mysafe.services.unit_of_work import UnitOfWork
 from mysafe.services.vault import Identify
-
-
-@dataclass(frozen=True, slots=True)
-class Compatibility:
-    """The switches of contract 10 that change answers. Defaults are the contract's."""
-
-    is_mensagem_sent: bool = False
-    unauthenticated_status: int = 401
-    is_existence_hidden: bool = False
-    is_inactive_listed: bool = False
 
 
 class Call(NamedTuple):

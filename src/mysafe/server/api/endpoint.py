@@ -19,8 +19,9 @@ from typing import Any, NamedTuple, NoReturn
 
 from mysafe.domain.errors import InvalidInput, VaultError
 from mysafe.domain.secret_text import SecretText
+from mysafe.protocol.compatibility import Compatibility
 from mysafe.server.api.body import ClientGone, read_body
-from mysafe.server.api.call import Answer, Call, Compatibility, FindOperation, Operation, Step
+from mysafe.server.api.call import Answer, Call, FindOperation, Operation, Step
 from mysafe.server.api.deadlines import Deadlines
 from mysafe.server.api.errors import answer_to, no_route, unexpected
 from mysafe.server.origin import Network, client_address

@@ -6,7 +6,8 @@ from collections.abc import Callable
 from mysafe.domain import errors
 from mysafe.domain.ids import Kind
 from mysafe.protocol import codes, envelope
-from mysafe.server.api.call import Answer, Compatibility
+from mysafe.protocol.compatibility import Compatibility
+from mysafe.server.api.call import Answer
 
 RETRY_AFTER = ((b"retry-after", b"1"),)
 CLOSE = ((b"connection", b"close"),)
@@ -100,9 +101,11 @@ TABLE: dict[type, _Encode] = {
     errors.BadSeed: _field(codes.bad_seed),
     errors.BadBody: _text(codes.BAD_BODY),
     errors.BadIdentifier: _text(codes.BAD_IDENTIFIER),
+    errors.DuplicateIdentifier: _text(codes.IDENTIFIER_CODE_TAKEN),
     errors.NotFound: _of_kind(codes.NOT_FOUND),
     errors.AccessDenied: _denied,
     errors.Inactive: _of_kind(codes.INACTIVE),
+    errors.VersionMismatch: _plain(412, codes.VERSION_MISMATCH),
     errors.NotAuthenticated: _unauthenticated,
     errors.CallForbidden: _plain(403, codes.NOT_AUTHORIZED),
     errors.TooLarge: _plain(413, codes.BODY_TOO_LARGE),

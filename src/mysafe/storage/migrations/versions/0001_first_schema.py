@@ -86,12 +86,27 @@ def _make_items() -> None:
         sa.Column("epoch", number, nullable=False),
         sa.Column("created_at", number, nullable=False),
         sa.Column("updated_at", number, nullable=False),
+        sa.Column("ident_bidx", blob, nullable=True, unique=True),
         sa.Column("dek", blob, nullable=False),
         sa.Column("meta", blob, nullable=False),
         sa.Column("secret", blob, nullable=False),
         sqlite_strict=True,
     )
     op.create_index("items_by_owner", "items", ["kind", "owner_id", "id"])
+    op.create_table(
+        "item_versions",
+        sa.Column("kind", text, primary_key=True),
+        sa.Column("id", number, primary_key=True, autoincrement=False),
+        sa.Column("version", number, primary_key=True, autoincrement=False),
+        sa.Column("owner_id", number, nullable=False),
+        sa.Column("epoch", number, nullable=False),
+        sa.Column("created_at", number, nullable=False),
+        sa.Column("updated_at", number, nullable=False),
+        sa.Column("dek", blob, nullable=False),
+        sa.Column("meta", blob, nullable=False),
+        sa.Column("secret", blob, nullable=False),
+        sqlite_strict=True,
+    )
     op.create_table(
         "grants_idx",
         sa.Column("principal_type", number, primary_key=True, autoincrement=False),

@@ -1,0 +1,85 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Notes on the wire: `/api/mysafe/note` (contract 5). Decides nothing and stores nothing."""
+
+from mysafe.domain.ids import Kind
+from mysafe.domain.items import ItemChange, ItemDraft, ItemView, ListedItem, NoteSecret
+from mysafe.domain.secret_text import SecretText
+from mysafe.protocol import codes
+from mysafe.protocol.compatibility import Compatibility
+from mysafe.protocol.items import (
+    Entity,
+    Fields,
+    Shape,
+    Wire,
+    line_end,
+    read_body,
+    read_change,
+    shared_error,
+    shares,
+    shares_to_read,
+)
+
+SHAPE = Shape(
+    names=("name", "note", "tags"),
+    required=frozenset({"name", "note"}),
+    meta=frozenset({"name", "tags"}),
+)
+"""Contract 5.1."""
+
+
+def parse_draft(fields: Fields, compatibility: Compatibility) -> ItemDraft:
+    """Return the note that a create request asks for. Raises as `items.read_body`. Source: contract 5.1."""
+    texts, users, groups = read_body(fields, SHAPE, compatibility)
+    secret = NoteSecret(SecretText(texts["note"]))
+    return ItemDraft(texts["name"], "", "", texts["tags"], secret, users or (), groups or ())
+
+
+def parse_change(fields: Fields, compatibility: Compatibility) -> ItemChange:
+    """Return what an update request asks for. Raises as `items.read_body`. Source: contract 5.4."""
+    return read_change(fields, SHAPE, compatibility)
+
+
+def changed(view: ItemView) -> Entity:
+    """Return the entity of create and update answers; the content is not echoed (contract 5.1)."""
+    return {
+        "identifier": str(view.item.ref.id),
+        "name": view.item.meta.name,
+        "tags": view.item.meta.tags,
+        **shares(view.shares),
+        "shared_error": shared_error(view.unshared),
+    }
+
+
+def entity(view: ItemView, compatibility: Compatibility) -> Entity:
+    """Return the entity of a single GET; users are named by `name` here (contract 5.3 and 8)."""
+    if not isinstance(view.secret, NoteSecret):
+        raise TypeError("not the secret of a note")
+    return {
+        "identifier": str(view.item.ref.id),
+        "name": view.item.meta.name,
+        "note": view.secret.note.reveal(),
+        "tags": view.item.meta.tags,
+        **shares_to_read(view.shares, "name", compatibility),
+    }
+
+
+def line(listed: ListedItem) -> Entity:
+    """Return one element of the list (contract 5.2)."""
+    item = listed.item
+    return {"identifier": str(item.ref.id), "name": item.meta.name, "tags": item.meta.tags, **line_end(listed)}
+
+
+NOTES = Wire(
+    kind=Kind.NOTE,
+    name="note",
+    changed_key="note_entity",
+    entity_key="note_entity",
+    list_key="note_on_list",
+    texts=codes.NOTE,
+    filters=("tag", "name"),
+    parse_draft=parse_draft,
+    parse_change=parse_change,
+    changed=changed,
+    entity=entity,
+    line=line,
+)
