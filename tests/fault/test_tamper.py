@@ -166,6 +166,21 @@ def test_a_damaged_item_is_left_out_of_the_list_and_reported_once(
     assert [record.getMessage() for record in events] == [f"seal broken: password {scene.victim}"]
 
 
+def test_an_index_of_an_identifier_code_that_is_not_the_items_own_is_detected(scene: Scene) -> None:
+    scene.edit_item(scene.victim, "ident_bidx", b"x" * 16)
+    assert scene.is_detected()
+
+
+def test_the_parts_of_an_old_version_do_not_open_in_the_place_of_the_new_one(scene: Scene) -> None:
+    with scene.server.client() as client:
+        path, headers = f"/api/mysafe/password/update/{scene.victim}", authorization(scene.owner)
+        assert client.put(path, json={"password": "new"}, headers=headers).status_code == 200
+    for column in ("dek", "meta", "secret"):
+        old = scene.sql(f"SELECT {column} FROM item_versions WHERE id = ?", int(scene.victim))[0][0]
+        scene.edit_item(scene.victim, column, old)
+    assert scene.is_detected()
+
+
 def test_without_associated_data_a_swapped_row_would_open(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for module in (aead, records):
         monkeypatch.setattr(module, "associated_data", lambda *fields: b"")

@@ -57,6 +57,32 @@ def test_a_new_version_replaces_item_and_grants(engine: SqliteEngine) -> None:
     assert engine.look(partial(grants_of, item_id=7)).result() == [(USER, 5)]
 
 
+VERSIONS = Statement("SELECT version, owner_id, meta, secret FROM item_versions WHERE kind = ? AND id = ? ORDER BY 1")
+
+
+def test_every_version_that_is_replaced_is_kept(engine: SqliteEngine) -> None:
+    engine.submit(partial(items.insert, row=item_row(7), grants=[])).result()
+    for version in (2, 3):
+        row = item_row(7, version=version)._replace(meta=b"meta %d" % version)
+        assert engine.submit(partial(items.replace, row=row, grants=[])).result() is True
+    kept = engine.look(lambda tx: tx.rows(VERSIONS, "password", 7)).result()
+    assert kept == [(1, 1, b"meta", b"secret"), (2, 1, b"meta 2", b"secret")]
+
+
+def test_an_index_of_an_identifier_code_is_taken_once_and_its_item_may_keep_it(engine: SqliteEngine) -> None:
+    engine.submit(partial(items.insert, row=item_row(7, ident_bidx=b"code"), grants=[])).result()
+    for row in (item_row(8, ident_bidx=b"code"), item_row(8, kind="note", ident_bidx=b"code")):
+        with pytest.raises(UniqueClash):
+            engine.submit(partial(items.insert, row=row, grants=[])).result()
+    for number in (8, 9):
+        engine.submit(partial(items.insert, row=item_row(number), grants=[])).result()  # none never collides
+    same = item_row(7, version=2, ident_bidx=b"code")
+    assert engine.submit(partial(items.replace, row=same, grants=[])).result() is True
+    with pytest.raises(UniqueClash):
+        engine.submit(partial(items.replace, row=item_row(8, version=2, ident_bidx=b"code"), grants=[])).result()
+    assert engine.look(lambda tx: tx.rows(VERSIONS, "password", 8)).result() == []
+
+
 @pytest.mark.parametrize("version", [1, 3])
 def test_a_version_that_does_not_follow_the_stored_one_changes_nothing(engine: SqliteEngine, version: int) -> None:
     row = item_row(7)
