@@ -5,7 +5,6 @@ import ctypes
 import gc
 import os
 import resource
-import shutil
 import signal
 import sys
 import time
@@ -86,33 +85,38 @@ def root_key_complaint(settings: Settings) -> str | None:
 def initialise(settings: Settings, *, clock: Clock = time.time) -> None:
     """Make a new vault: data directory, root key file and an empty database.
 
-    An interrupted run leaves no half vault: the directory gets its name at the very end. An existing key file is
+    An interrupted run leaves no half vault: the database gets its name at the very end. An existing key file is
     used again, never overwritten: it may open another vault.
 
     Raises:
-        InitRefused: the data directory is not empty.
+        InitRefused: the data directory is not empty, or there is a database already.
         RootKeyRefused, StorageRefused: the key file or the database cannot be made.
     """
     os.umask(0o077)
     data, database = settings.data.absolute(), database_path(settings).absolute()
-    if database.exists() or (data.exists() and (not data.is_dir() or any(data.iterdir()))):
+    for directory in {data, database.parent}:
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    _remove_leftovers(database)
+    if database.exists() or any(data.iterdir()):
         raise InitRefused(f"{data} is not empty: a vault is only made in an empty or new directory")
+    data.chmod(0o700)
     key = key_path(settings)
-    data.parent.mkdir(parents=True, exist_ok=True)
     if not key.exists():
         KeyFileProvider.create(key)
-    if database.parent != data:
-        data.mkdir(mode=0o700, exist_ok=True)
-        _create_database(database, KeyFileProvider(key), clock)
-        return
-    scratch = data.with_name(f".{data.name}.{os.getpid()}.new")
-    scratch.mkdir(mode=0o700)
+    scratch = database.with_name(f".{database.name}.{os.getpid()}.new")
     try:
-        _create_database(scratch / database.name, KeyFileProvider(key), clock)
-        os.replace(scratch, data)
+        _create_database(scratch, KeyFileProvider(key), clock)
+        os.replace(scratch, database)
     finally:
-        shutil.rmtree(scratch, ignore_errors=True)
-    _sync_directory(data.parent)
+        _remove_leftovers(database)
+    for directory in (database.parent, data.parent):
+        _sync_directory(directory)
+
+
+def _remove_leftovers(database: Path) -> None:
+    """Remove what an interrupted run left: a database that never got its name, and the files SQLite kept beside it."""
+    for leftover in database.parent.glob(f".{database.name}.*.new*"):
+        leftover.unlink(missing_ok=True)
 
 
 def _create_database(path: Path, provider: KeyFileProvider, clock: Clock) -> None:

@@ -87,6 +87,10 @@ class Settings:
     compat_list_inactive: bool = False
     """Whether lists show inactive items too."""
 
+    access_keys_rsa_bits: int = 4096
+    """Size of the RSA key of new access keys that encrypt. One value may have 470 bytes with 4096 bits, 982 with 8192.
+    Limits: 4096 or 8192."""
+
     notes_max_characters: int = 900
     """Longest text of a note. The largest accepted request body grows with it. Unit: Unicode code points.
     Limits: 1 to 1048576."""
@@ -157,8 +161,10 @@ def toml_key(name: str) -> tuple[str, str]:
     """Return table and key of a field in the settings file; the table is "" at the top."""
     if name in {"data", "database", "key_file"}:
         return "", name
-    table, _, key = name.partition("_")
-    return (table, key) if table in {"compat", "notes"} else ("server", name)
+    for table in ("access_keys", "compat", "notes"):
+        if name.startswith(f"{table}_"):
+            return table, name.removeprefix(f"{table}_")
+    return "server", name
 
 
 def variable(name: str) -> str:
@@ -259,10 +265,13 @@ def _number(smallest: float, largest: float, *, is_whole: bool) -> Callable[[str
     return read
 
 
-def _status(name: str, given: _Given) -> int:
-    if str(given.value) not in {"401", "404"}:
-        raise _refused(name, given, "401 or 404")
-    return int(str(given.value))
+def _choice(*numbers: str) -> Callable[[str, _Given], int]:
+    def read(name: str, given: _Given) -> int:
+        if str(given.value) not in numbers:
+            raise _refused(name, given, " or ".join(numbers))
+        return int(str(given.value))
+
+    return read
 
 
 def _networks(name: str, given: _Given) -> tuple[Network, ...]:
@@ -305,10 +314,11 @@ _READERS: dict[str, Callable[[str, _Given], object]] = {
     "header_seconds": _number(0.1, 120, is_whole=False),
     "max_connections": _number(1, 65_535, is_whole=True),
     "compat_mensagem": _flag,
-    "compat_unauthenticated_status": _status,
+    "compat_unauthenticated_status": _choice("401", "404"),
     "compat_hide_existence": _flag,
     "compat_both_user_keys": _flag,
     "compat_list_inactive": _flag,
+    "access_keys_rsa_bits": _choice("4096", "8192"),
     "notes_max_characters": _number(1, _LONGEST_NOTES, is_whole=True),
 }
 

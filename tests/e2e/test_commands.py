@@ -93,9 +93,10 @@ def test_a_key_for_another_address_is_refused_to_us(served: Installation) -> Non
         (b"", 2, "password must not be empty"),
         (b"\n", 2, "password must not be empty"),
         (b"\xff\xfe secret words\n", 2, "password has a form"),
+        (b"fourteen chars\n", 2, "password is shorter than 15"),
         (b"p" * 1025 + b"\n", 2, "password is longer than 1024"),
     ],
-    ids=["a line", "no end of line", "nothing", "an empty line", "no text", "too long"],
+    ids=["a line", "no end of line", "nothing", "an empty line", "no text", "too short", "too long"],
 )
 def test_a_password_comes_from_standard_input(
     line: bytes, status: int, words: str, served: Installation, request: pytest.FixtureRequest
@@ -126,6 +127,18 @@ def test_a_refusal_is_one_sentence(arguments: list[str], status: int, sentence: 
     assert (ended, out) == (status, "")
     assert err.startswith(f"mysafe: {sentence}")
     assert err.count("\n") == 1
+
+
+def test_a_key_that_encrypts_has_a_decryption_key(served: Installation) -> None:
+    attempt(served, "user", "add", "eve")
+    made = json.loads(attempt(served, "access-key", "add", "--owner", "eve", "--name", "k", "--encrypt", "--json")[1])
+    status, out, _ = attempt(served, "access-key", "decryption-key", made["client_id"])
+    assert (status, out.splitlines()[0], out.splitlines()[-1]) == (
+        0,
+        "-----BEGIN PRIVATE KEY-----",
+        "-----END PRIVATE KEY-----",
+    )
+    assert attempt(served, "access-key", "decryption-key", "0" * 41)[0] == 1
 
 
 def test_the_audit_log_can_be_read(served: Installation) -> None:

@@ -9,6 +9,7 @@ import sqlite3
 import subprocess
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -184,6 +185,14 @@ def test_the_examination_notices_an_open_data_directory(place: Place) -> None:
     status, out, _ = place.run("doctor")
     assert status == 1
     assert f"unsafe  data directory: {place.data} is open to other users (0755)" in out
+
+
+def test_the_examination_notices_an_emptied_audit_log(place: Place) -> None:
+    with closing(sqlite3.connect(place.database)) as connection, connection:
+        connection.execute("DELETE FROM audit")
+    status, out, err = place.run("doctor")
+    assert (status, err) == (1, "")
+    assert "unsafe  audit log: it is empty" in out
 
 
 def test_a_port_in_use_is_refused_with_one_sentence(place: Place) -> None:

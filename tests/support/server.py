@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -16,9 +16,11 @@ import uvicorn
 
 from mysafe import app
 from mysafe.config import Settings, load_settings
+from mysafe.crypto.rsa_oaep import new_private_key
 from mysafe.domain.access_keys import AccessKeyDraft
 from mysafe.domain.errors import Conflict, DatabaseUnreachable
 from mysafe.domain.principals import UserDraft
+from mysafe.domain.secret_text import SecretText
 from mysafe.services import access_keys, groups, users
 from mysafe.services.authentication import local_operator
 from mysafe.services.unit_of_work import UnitOfWork
@@ -66,6 +68,12 @@ class FaultyEngine:
         elif self.fault == "database-unreachable":
             future.set_exception(DatabaseUnreachable())
         return future  # "deadline-passed": never resolved
+
+
+@cache
+def private_key() -> SecretText:
+    """Return an RSA key for all tests: making one takes a second."""
+    return new_private_key(4096)
 
 
 class RunningServer:
@@ -118,8 +126,14 @@ class RunningServer:
         return username
 
     def new_key(self, owner: str, addresses: Sequence[str] = (), referers: Sequence[str] = ()) -> tuple[str, str]:
-        draft = AccessKeyDraft(owner, "key", tuple(addresses), tuple(referers))
-        made = self.operate(partial(access_keys.add, draft=draft))
+        return self._new_key(AccessKeyDraft(owner, "key", tuple(addresses), tuple(referers)), None)
+
+    def new_encrypting_key(self, owner: str) -> tuple[str, str]:
+        """Return a key whose sensitive values `private_key` opens."""
+        return self._new_key(AccessKeyDraft(owner, "key", is_encrypting=True), private_key())
+
+    def _new_key(self, draft: AccessKeyDraft, private_key: SecretText | None) -> tuple[str, str]:
+        made = self.operate(partial(access_keys.add, draft=draft, private_key=private_key))
         return made.key.client_id, made.client_secret.reveal()
 
     def token(self, key: tuple[str, str]) -> str:

@@ -31,10 +31,34 @@ def test_an_interrupted_init_leaves_nothing_in_the_way_of_the_next(
         with pytest.raises(KeyboardInterrupt):
             app.initialise(settings)
     key = (tmp_path / "data.key").read_bytes()
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["data.key"]
+    assert list((tmp_path / "data").iterdir()) == []
     app.initialise(settings)
     assert (tmp_path / "data.key").read_bytes() == key  # it may open another vault: it is used again, not replaced
     app.open_vault(settings).close()
+
+
+def test_what_a_killed_init_left_is_removed_by_the_next(tmp_path: Path) -> None:
+    settings = Settings(tmp_path / "data")
+    settings.data.mkdir(mode=0o755)
+    for end in ("", "-wal", "-shm"):
+        (settings.data / f".vault.db.1.new{end}").write_bytes(b"half a vault")
+    app.initialise(settings)
+    assert [path.name for path in settings.data.iterdir()] == ["vault.db"]
+    assert settings.data.stat().st_mode & 0o777 == 0o700
+    app.open_vault(settings).close()
+
+
+def test_a_database_elsewhere_gets_its_name_at_the_end_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = Settings(tmp_path / "data", database=f"sqlite:///{tmp_path}/other/my.db")
+    with monkeypatch.context() as patch:
+        patch.setattr(app, "_create_database", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            app.initialise(settings)
+    app.initialise(settings)
+    assert [path.name for path in (tmp_path / "other").iterdir()] == ["my.db"]
+    app.open_vault(settings).close()
+    with pytest.raises(app.InitRefused):
+        app.initialise(settings)
 
 
 def interrupted(*arguments: object) -> None:

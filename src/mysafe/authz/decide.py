@@ -53,6 +53,7 @@ OPERATOR_ACTIONS = frozenset(
         Action.GROUP_CREATE,
         Action.ACCESS_KEY_CREATE,
         Action.ACCESS_KEY_UPDATE,
+        Action.ACCESS_KEY_REVEAL,
         Action.AUDIT_READ,
         Action.VAULT_CREATE,
     }

@@ -7,6 +7,9 @@ from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_add
 
 from mysafe.domain.access_keys import AccessKey
 
+_MAPPED_PREFIX = 96
+"""Length of ::ffff:0:0/96, the block of mapped addresses (RFC 4291, 2.5.5.2)."""
+
 
 def forbidden_by(key: AccessKey, address: str, referer: str | None) -> str | None:
     """Return the rule of `key` that forbids a call from here: "address" or "referer", or None.
@@ -52,4 +55,12 @@ def canonical_blocks(texts: Sequence[str]) -> tuple[str, ...]:
     """
     if "*" in texts:
         return ()
-    return tuple(str(ip_network(text)) for text in texts)
+    return tuple(str(_canonical(ip_network(text))) for text in texts)
+
+
+def _canonical(network: IPv4Network | IPv6Network) -> IPv4Network | IPv6Network:
+    """Return an IPv4 block for IPv4 addresses mapped into IPv6: clients are compared in that form, too."""
+    mapped = network.network_address.ipv4_mapped if isinstance(network, IPv6Network) else None
+    if mapped is None or network.prefixlen < _MAPPED_PREFIX:
+        return network
+    return IPv4Network((mapped, network.prefixlen - _MAPPED_PREFIX))

@@ -62,6 +62,8 @@ def _vault(settings: Settings) -> list[Finding]:
             vault.close()
     except (*EXPLAINED, *app.REFUSALS) as error:
         return [Finding(State.UNSAFE, "vault", explain(error).sentence)]
+    if not entries:
+        return [*findings, Finding(State.UNSAFE, "audit log", "it is empty: entries were removed outside the vault")]
     return [*findings, Finding(State.OK, "vault", f"it opens; its newest audit entry is number {entries[-1].id}")]
 
 

@@ -98,7 +98,12 @@ def _add_access_keys(commands: "_Commands[argparse.ArgumentParser]") -> None:
         "--ip", metavar="CIDR", action="append", default=[], help="may be given several times; any without"
     )
     add.add_argument("--expires", metavar="ISO8601", type=_moment, help="UTC unless it says otherwise; never without")
+    add.add_argument("--encrypt", action="store_true", help="encrypt sensitive values for it (RSA-OAEP)")
     add.add_argument("--json", action="store_true", help="print JSON and nothing else")
+    reveal = _add(
+        commands, "decryption-key", "print the private key of an access key that encrypts", "access-key decryption-key"
+    )
+    reveal.add_argument("client_id", metavar="CLIENT_ID")
     revoke = _add(commands, "revoke", "revoke an access key for good", "access-key revoke")
     revoke.add_argument("client_id", metavar="CLIENT_ID")
 

@@ -22,13 +22,11 @@ from mysafe.domain.secret_text import SecretText
 from mysafe.services import access_keys, audit_trail, groups, users
 from mysafe.services.authentication import local_operator
 from mysafe.services.unit_of_work import UnitOfWork
+from mysafe.services.users import LONGEST_PASSWORD_BYTES
 
 T = TypeVar("T")
 
 Options = argparse.Namespace
-
-LONGEST_PASSWORD_BYTES = 1024
-"""R-AUTH-01."""
 
 
 def run(options: Options) -> int:
@@ -97,8 +95,11 @@ def _add_group(options: Options, loaded: Loaded) -> int:
 
 
 def _add_access_key(options: Options, loaded: Loaded) -> int:
-    draft = AccessKeyDraft(options.owner, options.name, tuple(options.ip), expires_at=options.expires)
-    made = _operate(loaded, partial(access_keys.add, draft=draft))
+    draft = AccessKeyDraft(
+        options.owner, options.name, tuple(options.ip), expires_at=options.expires, is_encrypting=options.encrypt
+    )
+    private_key = access_keys.prepare(draft, loaded.settings.access_keys_rsa_bits)
+    made = _operate(loaded, partial(access_keys.add, draft=draft, private_key=private_key))
     client_id, client_secret = made.key.client_id, made.client_secret.reveal()
     if options.json:
         print(json.dumps({"client_id": client_id, "client_secret": client_secret}))
@@ -106,6 +107,12 @@ def _add_access_key(options: Options, loaded: Loaded) -> int:
     print(f"client_id      {client_id}")
     print(f"client_secret  {client_secret}")
     print("The secret is not kept and cannot be shown again.")
+    return 0
+
+
+def _show_decryption_key(options: Options, loaded: Loaded) -> int:
+    private_key = _operate(loaded, partial(access_keys.decryption_key, client_id=options.client_id))
+    print(private_key.reveal(), end="")
     return 0
 
 
@@ -159,7 +166,10 @@ def _password_from_stdin() -> SecretText:
         MissingField, TooLong, InvalidField: nothing came, more than R-AUTH-01 allows, or no UTF-8.
     """
     if sys.stdin.isatty():
-        return SecretText(getpass.getpass("Password: "))
+        try:
+            return SecretText(getpass.getpass("Password: "))
+        except EOFError:
+            raise MissingField("password") from None
     line = sys.stdin.buffer.readline(LONGEST_PASSWORD_BYTES + 3)
     line = line.removesuffix(b"\n").removesuffix(b"\r")
     if not line:
@@ -181,6 +191,7 @@ _COMMANDS: dict[str, Callable[[Options, Loaded], int]] = {
     "user enable": partial(_set_user_active, is_active=True),
     "group add": _add_group,
     "access-key add": _add_access_key,
+    "access-key decryption-key": _show_decryption_key,
     "access-key revoke": _revoke_access_key,
     "audit tail": _tail_audit,
 }

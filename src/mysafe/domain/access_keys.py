@@ -16,7 +16,8 @@ class AccessKey:
     """An OAuth 2.0 client acting for the user who made it (contract 2.6).
 
     `addresses` holds canonical CIDR blocks; empty is any address. `referers` empty is any.
-    `expires_at` is in Unix seconds, None is until revoked. `secret_verifier` is a keyed hash.
+    `expires_at` is in Unix seconds, None is until revoked. `secret_verifier` is a keyed hash. `encryption_key` is the
+    public RSA key that sensitive values are encrypted with (DER), None if they are sent in the clear.
     """
 
     id: AccessKeyId
@@ -30,6 +31,7 @@ class AccessKey:
     expires_at: int | None
     is_revoked: bool
     created_at: int
+    encryption_key: bytes | None = None
 
     def is_usable(self, now: int) -> bool:
         """Return whether the key still opens anything at `now` (Unix seconds)."""
@@ -45,6 +47,7 @@ class AccessKeyDraft:
     addresses: tuple[str, ...] = ()
     referers: tuple[str, ...] = ()
     expires_at: datetime | None = None
+    is_encrypting: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,5 +19,6 @@ class Action(StrEnum):
     GROUP_CREATE = "group.create"
     ACCESS_KEY_CREATE = "access_key.create"
     ACCESS_KEY_UPDATE = "access_key.update"
+    ACCESS_KEY_REVEAL = "access_key.reveal"
     AUDIT_READ = "audit.read"
     VAULT_CREATE = "vault.create"

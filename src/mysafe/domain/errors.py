@@ -6,6 +6,7 @@
     │ ├ MissingField
     │ ├ InvalidField
     │ ├ TooLong
+    │ ├ TooShort
     │ ├ BadSeed
     │ ├ BadBody
     │ ├ BadIdentifier
@@ -17,6 +18,7 @@
     ├ Inactive
     ├ Conflict
     ├ VersionMismatch
+    ├ NotEncryptable
     ├ NotAuthenticated
     ├ CallForbidden
     ├ TooLarge
@@ -66,6 +68,14 @@ class TooLong(_FieldError):
         self.limit = limit
 
 
+class TooShort(_FieldError):
+    """A password has fewer characters than `limit`."""
+
+    def __init__(self, field: str, limit: int) -> None:
+        super().__init__(field)
+        self.limit = limit
+
+
 class BadSeed(_FieldError):
     """A TOTP seed is not base32 of at least ten characters."""
 
@@ -83,7 +93,17 @@ class DuplicateIdentifier(InvalidInput):
 
 
 class BadTokenRequest(_FieldError):
-    """A parameter of a token request is missing, misplaced or given twice (contract 2.4)."""
+    """A parameter of a token request is missing, misplaced or given twice (contract 2.4).
+
+    `is_exposed` says that a secret stood in a query string, where logs keep it.
+    """
+
+    def __init__(self, field: str, *, is_exposed: bool = False) -> None:
+        super().__init__(field)
+        self.is_exposed = is_exposed
+
+    def __str__(self) -> str:
+        return f"{self.field} exposed in a query string" if self.is_exposed else self.field
 
 
 class UnsupportedGrant(InvalidInput):
@@ -125,6 +145,10 @@ class Conflict(VaultError):
 
 class VersionMismatch(VaultError):
     """The item is not at the version that the caller's condition names (RFC 9110, section 13.1.1)."""
+
+
+class NotEncryptable(VaultError):
+    """A value is too long for one block of the RSA key of the access key (contract 3)."""
 
 
 class NotAuthenticated(VaultError):

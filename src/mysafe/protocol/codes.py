@@ -117,6 +117,9 @@ NOT_AUTHORIZED = "You are not authorized to access this resource."
 UNEXPECTED = "Unexpected error."
 """500 (contract 1.4)."""
 
+ENCRYPTION_FAILED = "Ocorreu um erro ao criptografar o texto"
+"""`exception.message` of a 500 with `exception.code` 400: a value does not fit one RSA block (contract 3)."""
+
 TOO_MANY_REQUESTS = "Too many requests."
 """429 (contract 7, ours)."""
 

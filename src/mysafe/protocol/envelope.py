@@ -28,16 +28,17 @@ def success(
     return _encode(body)
 
 
-def failure(status: int, text: str, code: int, *, mensagem: bool = False) -> bytes:
+def failure(status: int, text: str, code: int, *, exception: str | None = None, mensagem: bool = False) -> bytes:
     """Return the body of an error. `code` is the number in its text, or the status where it has none (contract 1.4).
 
-    `error_code` is 1 and `exception.detail` null on every error (contract 8).
+    `exception` is the text there, if it differs. `error_code` is 1 and `exception.detail` null on every error
+    (contract 8).
     """
     return _encode(
         {
             "code": status,
             "response": _response(status, text, 1, mensagem=mensagem),
-            "exception": {"code": code, "message": text, "detail": None},
+            "exception": {"code": code, "message": text if exception is None else exception, "detail": None},
         }
     )
 

@@ -32,8 +32,8 @@ LIMITS = {
 }
 """Most characters (Unicode code points) of each field (contract 9, rule 22)."""
 
-# At least ten characters of the alphabet. Padding stands at the end or not at all (contract 9, rule 13).
-_SEED = re.compile(r"[A-Z2-7]{10,}={0,6}")
+# At least ten characters, padding included; it stands at the end or not at all (contract 9, rule 13).
+_SEED = re.compile(r"(?=.{10})[A-Z2-7]+={0,6}")
 _TRUE_TEXTS = ("true", "1")
 
 

@@ -88,7 +88,7 @@ def check_query(query: Mapping[str, str]) -> None:
     """
     for name in NEVER_IN_QUERY:
         if name in query:
-            raise BadTokenRequest(name)
+            raise BadTokenRequest(name, is_exposed=True)
 
 
 def token_answer(token: SecretText, lifetime_seconds: int) -> bytes:

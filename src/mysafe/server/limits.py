@@ -260,6 +260,7 @@ class LimitedProtocol(HttpToolsProtocol):
         """Raise for a head that is too large or could be read in two ways; return whether it asks to upgrade."""
         limits, headers, version = self.limits, self.headers, self.parser.get_http_version()
         hosts = size = 0
+        seen: set[bytes] = set()
         has_body = upgrades = False
         for name, value in headers:
             size += len(name) + len(value) + 4
@@ -271,6 +272,10 @@ class LimitedProtocol(HttpToolsProtocol):
                 has_body = True
                 if version != "1.1" or value.strip().lower() != b"chunked":
                     raise self._refused(BAD_REQUEST)
+            elif name in _GIVEN_ONCE:
+                if name in seen:
+                    raise self._refused(BAD_REQUEST)  # another reader may take the other one
+                seen.add(name)
             elif name == b"upgrade":
                 upgrades = bool(self.parser.should_upgrade())
         if size > limits.header_bytes or len(headers) > limits.header_count:
@@ -323,6 +328,10 @@ class LimitedProtocol(HttpToolsProtocol):
 
 _HOSTS = {"1.0": (0, 1), "1.1": (1,)}
 """How many Host headers a request of each version may have (RFC 9112, 3.2)."""
+
+
+_GIVEN_ONCE = frozenset({b"authorization", b"content-type", b"referer", b"if-match"})
+"""Headers that we read, and that must not be given twice (RFC 9110, 5.3; in the spirit of R-API-07)."""
 
 
 def limited_protocol(connection_limits: ConnectionLimits) -> type[LimitedProtocol]:

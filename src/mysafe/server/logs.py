@@ -6,6 +6,8 @@ import logging
 import sys
 from datetime import UTC, datetime
 
+_ABOUT_A_REQUEST = ("Invalid HTTP request", "Unsupported upgrade request", "No supported WebSocket library")
+
 EXTRAS = ("request_id", "frames")
 
 
@@ -25,8 +27,8 @@ class JsonLines(logging.Formatter):
 
 
 def is_worth_a_line(record: logging.LogRecord) -> bool:
-    """Return False for what any stranger could fill the log with: the parser's complaint about each bad request."""
-    return not (record.name == "uvicorn.error" and record.msg == "Invalid HTTP request received.")
+    """Return False for what any stranger could fill the log with: uvicorn's complaints about single requests."""
+    return not (record.name == "uvicorn.error" and str(record.msg).startswith(_ABOUT_A_REQUEST))
 
 
 def log_to_stderr() -> None:

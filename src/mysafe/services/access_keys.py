@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 
 from mysafe.authz.restrictions import canonical_blocks
 from mysafe.crypto.credentials import new_client_id, new_client_secret
+from mysafe.crypto.rsa_oaep import new_private_key, public_key_of
 from mysafe.domain.access_keys import AccessKey, AccessKeyDraft
 from mysafe.domain.errors import InvalidField, NotFound
 from mysafe.domain.ids import AccessKeyId
@@ -22,8 +23,19 @@ class NewAccessKey:
     client_secret: SecretText
 
 
-def add(uow: UnitOfWork, draft: AccessKeyDraft) -> NewAccessKey:
-    """Store a new access key of an active user. Raises NotFound (the owner), InvalidInput."""
+def prepare(draft: AccessKeyDraft, bits: int) -> SecretText | None:
+    """Return a new private RSA key for a key that encrypts, else None.
+
+    Making one takes a second and more: it is done before the unit of work, never inside.
+    """
+    return new_private_key(bits) if draft.is_encrypting else None
+
+
+def add(uow: UnitOfWork, draft: AccessKeyDraft, private_key: SecretText | None = None) -> NewAccessKey:
+    """Store a new access key of an active user. `private_key` comes from `prepare`.
+
+    Raises NotFound (the owner), InvalidInput.
+    """
     check_name("name", draft.name)
     owner = uow.principals.user_by_name(draft.owner)
     if owner is None or not owner.is_active:
@@ -41,13 +53,22 @@ def add(uow: UnitOfWork, draft: AccessKeyDraft) -> NewAccessKey:
         expires_at=int(draft.expires_at.timestamp()) if draft.expires_at else None,
         is_revoked=False,
         created_at=0,
+        encryption_key=public_key_of(private_key) if private_key else None,
     )
-    return NewAccessKey(uow.registry.add_access_key(key), secret)
+    return NewAccessKey(uow.registry.add_access_key(key, private_key), secret)
 
 
 def revoke(uow: UnitOfWork, client_id: str) -> AccessKey:
     """Revoke an access key for good; its tokens die with it. Raises NotFound."""
     return uow.registry.change_access_key(replace(_find(uow, client_id), is_revoked=True))
+
+
+def decryption_key(uow: UnitOfWork, client_id: str) -> SecretText:
+    """Return the private key that opens what an access key encrypts, as PEM. Raises NotFound if there is none."""
+    private_key = uow.registry.private_key_of(_find(uow, client_id))
+    if private_key is None:
+        raise NotFound("decryption key")
+    return private_key
 
 
 def set_addresses(uow: UnitOfWork, client_id: str, addresses: Sequence[str]) -> AccessKey:

@@ -11,7 +11,7 @@ from mysafe.crypto.credentials import looks_like_access_token, new_access_token
 from mysafe.domain.access_keys import TOKEN_LIFETIME_SECONDS, AccessKey, AccessToken, ClientCredentials
 from mysafe.domain.errors import CallForbidden, NotAuthenticated
 from mysafe.domain.ids import TokenId
-from mysafe.domain.principals import OPERATOR, Actor
+from mysafe.domain.principals import NOBODY, OPERATOR, Actor
 from mysafe.domain.secret_text import SecretText
 from mysafe.services.principals import Principals
 from mysafe.services.unit_of_work import UnitOfWork
@@ -28,6 +28,11 @@ class Caller(NamedTuple):
 def local_operator(principals: Principals) -> Identity:
     """Identify a local command: whoever opened the vault with its root key is the operator."""
     return Identity(OPERATOR)
+
+
+def nobody(principals: Principals) -> Identity:
+    """Identify a call that names nobody: it can only be refused, and that is recorded."""
+    return Identity(NOBODY)
 
 
 def bearer(token: SecretText | None, caller: Caller) -> Identify:

@@ -1,12 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """The use cases of items, the same for every kind."""
 
+from mysafe.crypto import rsa_oaep
 from mysafe.crypto.totp import totp_code
 from mysafe.domain.actions import Action
 from mysafe.domain.deferred import Deferred
-from mysafe.domain.errors import Inactive, NotFound, VersionMismatch
+from mysafe.domain.errors import NotEncryptable, NotFound, VersionMismatch
 from mysafe.domain.ids import ItemRef, Kind
 from mysafe.domain.items import (
+    ApiSecret,
     ItemChange,
     ItemDraft,
     ItemMeta,
@@ -14,6 +16,7 @@ from mysafe.domain.items import (
     ItemView,
     ListedItem,
     ListFilter,
+    NoteSecret,
     PasswordSecret,
 )
 from mysafe.domain.sharing import AclEntry, UnsharedName
@@ -24,26 +27,25 @@ from mysafe.services.unit_of_work import Grant, UnitOfWork
 def create(uow: UnitOfWork, draft: ItemDraft) -> ItemView:
     """Store an item of the actor and share it. Names nobody can share with come back in the view.
 
-    Raises DuplicateIdentifier.
+    Raises DuplicateIdentifier, NotEncryptable.
     """
     actor = uow.actor.user_id
     resolved = resolve(uow.principals, actor, actor, draft.users, draft.groups)
     grant = uow.create(draft, resolved.acl)
-    return ItemView(grant.item, draft.secret, resolved.shares, unshared=resolved.unshared)
+    view = ItemView(grant.item, draft.secret, resolved.shares, unshared=resolved.unshared)
+    return _echoed(uow, view)
 
 
 def read(uow: UnitOfWork, ref: ItemRef) -> ItemView:
     """Return an item with its secret and, with a TOTP seed, its current code.
 
-    Raises NotFound, AccessDenied, Inactive.
+    Raises NotFound, AccessDenied, Inactive, NotEncryptable.
     """
     grant = _granted(uow, Action.ITEM_READ, ref)
-    if not grant.item.meta.is_active:
-        raise Inactive(ref.kind)
     secret = uow.open(grant)
     seed = secret.secret_key if isinstance(secret, PasswordSecret) else None
     code = totp_code(seed, uow.principals.now) if seed else None
-    return ItemView(grant.item, secret, shares_of(uow.principals, grant.item.meta.acl), code)
+    return _as_the_key_asks(uow, ItemView(grant.item, secret, shares_of(uow.principals, grant.item.meta.acl), code))
 
 
 def update(
@@ -73,7 +75,12 @@ def update(
         meta = meta._replace(author_id=uow.actor.user_id, updated_at=uow.principals.now)
         secret = _changed_secret(secret, wanted)
         item = uow.amend(grant, meta, secret)
-    return ItemView(item, secret, shares_of(uow.principals, item.meta.acl), unshared=unshared)
+    return _echoed(uow, ItemView(item, secret, shares_of(uow.principals, item.meta.acl), unshared=unshared))
+
+
+def _echoed(uow: UnitOfWork, view: ItemView) -> ItemView:
+    """Return what the answer to a change is made of. Only that of an API secret echoes a sensitive value."""
+    return _as_the_key_asks(uow, view) if view.item.ref.kind is Kind.API_SECRET else view
 
 
 def _changed_secret(secret: ItemSecret, wanted: ItemChange) -> ItemSecret:
@@ -111,6 +118,34 @@ def set_active(uow: UnitOfWork, ref: ItemRef, *, is_active: bool) -> bool:
         return False
     uow.amend(grant, meta._replace(is_active=is_active, author_id=uow.actor.user_id, updated_at=uow.principals.now))
     return True
+
+
+def _as_the_key_asks(uow: UnitOfWork, view: ItemView) -> ItemView:
+    """Return a view whose sensitive values are encrypted if the call's access key encrypts, else the same view.
+
+    These are the password, the TOTP seed, the content of a note and the client secret; all else stays clear.
+
+    Raises:
+        NotEncryptable: one does not fit a block of the access key's RSA key.
+    """
+    key = uow.principals.access_key(uow.actor.access_key_id)
+    if key is None or key.encryption_key is None:
+        return view
+    try:
+        return view._replace(secret=_encrypted(view.secret, key.encryption_key))
+    except rsa_oaep.TooLongToEncrypt:
+        raise NotEncryptable from None
+
+
+def _encrypted(secret: ItemSecret, public_key: bytes) -> ItemSecret:
+    match secret:
+        case PasswordSecret(password, seed, notes):
+            encrypted_seed = rsa_oaep.encrypt(public_key, seed) if seed else None
+            return PasswordSecret(rsa_oaep.encrypt(public_key, password), encrypted_seed, notes)
+        case NoteSecret(note):
+            return NoteSecret(rsa_oaep.encrypt(public_key, note))
+        case ApiSecret():
+            return secret._replace(client_secret=rsa_oaep.encrypt(public_key, secret.client_secret))
 
 
 def _granted(uow: UnitOfWork, action: Action, ref: ItemRef) -> Grant:

@@ -51,6 +51,7 @@ class _AccessKey(NamedTuple):
     referers: tuple[str, ...]
     expires_at: int | None
     is_revoked: bool
+    encryption_key: bytes | None = None
 
 
 class _Token(NamedTuple):
@@ -88,6 +89,7 @@ _password = msgspec.msgpack.Decoder(_Password)
 _note = msgspec.msgpack.Decoder(_Note)
 _api_secret = msgspec.msgpack.Decoder(_ApiSecret)
 _details = msgspec.msgpack.Decoder(Details)
+_private_key = msgspec.msgpack.Decoder(str)
 _credentials: msgspec.msgpack.Decoder[str | None] = msgspec.msgpack.Decoder(str | None)
 
 
@@ -183,6 +185,7 @@ def encode_access_key(key: AccessKey) -> bytes:
         key.referers,
         key.expires_at,
         key.is_revoked,
+        key.encryption_key,
     )
     return _encode((SCHEMA, fields))
 
@@ -202,7 +205,18 @@ def decode_access_key(payload: bytes, key_id: int, version: int, created_at: int
         expires_at=fields.expires_at,
         is_revoked=fields.is_revoked,
         created_at=created_at,
+        encryption_key=fields.encryption_key,
     )
+
+
+def encode_private_key(private_key: SecretText) -> bytes:
+    """Return the payload of an access key's secret part: the private key as PEM."""
+    return _encode((SCHEMA, private_key.reveal()))
+
+
+def decode_private_key(payload: bytes) -> SecretText:
+    """Return the private key of an access key as PEM. Raises PayloadUnknown."""
+    return SecretText(_decode(payload, _private_key))
 
 
 def encode_token(token: AccessToken) -> bytes:

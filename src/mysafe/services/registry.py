@@ -66,6 +66,12 @@ class Registry:
         self._replace(USERS, row, Action.USER_UPDATE, user.username)
         return user
 
+    def keep_user(self, user: User) -> User:
+        """Record that there was nothing to change about a user, and return it."""
+        self._recorder.permit(Action.USER_UPDATE)
+        self._recorder.allowed(Action.USER_UPDATE, Subject(USERS.name, user.id, user.version, name=user.username))
+        return user
+
     def add_group(self, group: Group) -> Group:
         """Store a new group and return it with its id and time."""
         self._recorder.permit(Action.GROUP_CREATE)
@@ -81,19 +87,32 @@ class Registry:
         store.set_members(self._tx, group.id, sorted(group.members))
         return group
 
-    def add_access_key(self, key: AccessKey) -> AccessKey:
-        """Store a new access key and return it with its id and time."""
+    def add_access_key(self, key: AccessKey, private_key: SecretText | None = None) -> AccessKey:
+        """Store a new access key and return it with its id and time. `private_key` belongs to its encryption key."""
         self._recorder.permit(Action.ACCESS_KEY_CREATE)
         key = replace(key, id=AccessKeyId(self._tx.next_id("access_keys")), version=1, created_at=self._now)
-        self._insert(ACCESS_KEYS, self._seal_access_key(key), Action.ACCESS_KEY_CREATE, key.name)
+        secret = payloads.encode_private_key(private_key) if private_key else None
+        self._insert(ACCESS_KEYS, self._seal_access_key(key, secret), Action.ACCESS_KEY_CREATE, key.name)
         return key
 
     def change_access_key(self, key: AccessKey) -> AccessKey:
-        """Store the next version of an access key and return it."""
+        """Store the next version of an access key and return it; a private key is carried over."""
         self._recorder.permit(Action.ACCESS_KEY_UPDATE)
+        stored = ACCESS_KEYS.find(self._tx, key.id)
+        secret = self._secret_of(ACCESS_KEYS, stored) if stored else None
         key = replace(key, version=key.version + 1)
-        self._replace(ACCESS_KEYS, self._seal_access_key(key), Action.ACCESS_KEY_UPDATE, key.name)
+        self._replace(ACCESS_KEYS, self._seal_access_key(key, secret), Action.ACCESS_KEY_UPDATE, key.name)
         return key
+
+    def private_key_of(self, key: AccessKey) -> SecretText | None:
+        """Return the private key of an access key as PEM, None if it has none; that it was shown is recorded."""
+        self._recorder.permit(Action.ACCESS_KEY_REVEAL)
+        row = ACCESS_KEYS.find(self._tx, key.id)
+        secret = self._secret_of(ACCESS_KEYS, row) if row else None
+        if row is None or secret is None:
+            return None
+        self._record(ACCESS_KEYS, row, Action.ACCESS_KEY_REVEAL, key.name)
+        return payloads.decode_private_key(secret)
 
     def verifier_of(self, client_id: str, secret: SecretText) -> bytes:
         """Return the keyed hash by which a client secret is recognised."""
@@ -115,13 +134,13 @@ class Registry:
         self._insert(TOKENS, row, Action.TOKEN_ISSUE, "")
         return token
 
-    def _seal_access_key(self, key: AccessKey) -> RecordRow:
+    def _seal_access_key(self, key: AccessKey, secret: bytes | None) -> RecordRow:
         return self._seal(
             ACCESS_KEYS,
             (key.id, key.owner_id, key.version, key.created_at),
             self._keys.index.client_id(key.client_id),
             payloads.encode_access_key(key),
-            None,
+            secret,
         )
 
     def _seal(

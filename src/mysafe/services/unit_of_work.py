@@ -12,7 +12,7 @@ from mysafe.authz.decide import NEEDED_RIGHT, Right, decide_on_item, right_on
 from mysafe.crypto.aead import SealBroken
 from mysafe.crypto.records import RecordAddress, RecordKey
 from mysafe.domain.actions import Action
-from mysafe.domain.errors import AccessDenied, Busy, DuplicateIdentifier
+from mysafe.domain.errors import AccessDenied, Busy, DuplicateIdentifier, Inactive
 from mysafe.domain.ids import LARGEST_ID, ItemId, ItemRef, Kind
 from mysafe.domain.items import Item, ItemDraft, ItemMeta, ItemSecret, ListedItem, kind_of
 from mysafe.domain.principals import Actor
@@ -94,6 +94,7 @@ class UnitOfWork:
 
         Raises:
             AccessDenied: the policy says no.
+            Inactive: the item is deactivated, and the action is to read it.
             AuditUnwritable: the decision could not be recorded.
         """
         row, meta = candidate._row, candidate._meta
@@ -101,6 +102,8 @@ class UnitOfWork:
         decision = decide_on_item(self.actor, action, meta, self._groups_named_by(meta.acl))
         if not decision.is_allowed:
             raise AccessDenied(decision.reason, row.kind)
+        if action is Action.ITEM_READ and not meta.is_active:
+            raise Inactive(row.kind)  # before it is recorded as allowed: contract 7 has 1009 after 1006
         if action in CHANGING:
             self._recorder.owed += 1
         else:

@@ -253,3 +253,15 @@ def test_a_number_too_large_for_storage_is_not_found(server: RunningServer) -> N
 def test_what_is_no_positive_number_is_an_unexpected_identifier(server: RunningServer, identifier: str) -> None:
     token = server.new_token(server.new_actor())
     assert message(server.read(token, identifier)) == "1010: Unexpected identifier type"
+
+
+def test_a_filter_is_any_text_and_a_query_of_separators_is_none(server: RunningServer) -> None:
+    token = server.new_token(server.new_actor())
+    server.create(token, "note", {"name": "\ufffd", "note": "n"})
+    with server.client() as client:
+        headers = authorization(token)
+        found = client.get("/api/mysafe/note?name=%EF%BF%BD", headers=headers)
+        assert [line["name"] for line in found.json()["note_on_list"]] == ["\ufffd"]
+        assert client.get("/api/mysafe/note?" + "&" * 2000, headers=headers).status_code == 200
+        broken = client.get("/api/mysafe/note?name=%FF", headers=headers)
+    assert broken.json()["response"]["message"] == "1001: Parameter 'name' is invalid!"

@@ -68,6 +68,19 @@ def test_a_row_says_who_from_where_and_with_what(server: RunningServer) -> None:
     assert abs(seen.at_ms / 1000 - server.clock()) < 60
 
 
+def test_token_requests_that_are_refused_for_their_form_are_recorded(server: RunningServer) -> None:
+    secret = "exposed-secret-canary"
+    with server.client() as client:
+        exposed = client.post(f"/api/oauth2/token?client_secret={secret}")
+        other = client.post("/api/oauth2/token", data={"grant_type": "password"})
+    assert (exposed.status_code, other.status_code) == (400, 400)
+    assert results(server, exposed.headers["X-Request-Id"]) == [("token.issue", "invalid", "", 0)]
+    assert results(server, other.headers["X-Request-Id"]) == [("token.issue", "invalid", "", 0)]
+    (row,) = [entry for entry in entries(server) if entry.request_id == exposed.headers["X-Request-Id"]]
+    assert row.details.reason == "client_secret exposed in a query string"
+    assert row.actor_id == 0
+
+
 def test_a_wrong_secret_an_unknown_client_and_a_dead_token_are_recorded(server: RunningServer) -> None:
     client_id, secret = server.new_key(server.new_actor())
     token = server.token((client_id, secret))

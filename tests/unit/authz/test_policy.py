@@ -99,7 +99,7 @@ def test_an_action_that_is_not_one_on_items_is_denied_even_to_the_owner(action: 
 
 ADMINISTRATION = {
     Action.USER_CREATE, Action.USER_UPDATE, Action.GROUP_CREATE, Action.ACCESS_KEY_CREATE,
-    Action.ACCESS_KEY_UPDATE, Action.AUDIT_READ, Action.VAULT_CREATE,
+    Action.ACCESS_KEY_UPDATE, Action.ACCESS_KEY_REVEAL, Action.AUDIT_READ, Action.VAULT_CREATE,
 }  # fmt: skip
 EVERYDAY = {Action.ITEM_CREATE, Action.ITEM_LIST, Action.TOKEN_ISSUE}
 

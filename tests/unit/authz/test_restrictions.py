@@ -48,6 +48,9 @@ def test_blocks_are_stored_in_canonical_form_and_a_star_is_any_address() -> None
     assert canonical_blocks(["10.0.0.1", "2001:DB8::/32"]) == ("10.0.0.1/32", "2001:db8::/32")
     assert canonical_blocks(["10.0.0.1", "*"]) == ()
     assert canonical_blocks([]) == ()
+    mapped = ["::ffff:10.0.0.1", "::ffff:10.0.0.0/104", "::ffff:0:0/96", "::/0"]
+    assert canonical_blocks(mapped) == ("10.0.0.1/32", "10.0.0.0/8", "0.0.0.0/0", "::/0")
+    assert is_address_allowed(canonical_blocks(mapped[:1]), "::ffff:10.0.0.1")
 
 
 @pytest.mark.parametrize("text", ["10.0.0.1/8", "10.0.0", "host.example", "", "10.0.0.0/33"])

@@ -37,6 +37,15 @@ def test_a_plain_request_is_answered() -> None:
     assert reply.endswith(b"POST /x 2")
 
 
+@pytest.mark.parametrize("name", [b"Authorization", b"Content-Type", b"Referer", b"If-Match"])
+def test_a_header_we_read_is_not_given_twice(name: bytes) -> None:
+    with running(EchoApp(), ConnectionLimits()) as server:
+        once = server.say(GET + name + b": a\r\n\r\n")
+        twice = server.say(GET + name + b": a\r\nX: y\r\n" + name.lower() + b": b\r\n\r\n")
+    assert status(once) == 200
+    assert_refused(twice, 400, "Invalid HTTP request.")
+
+
 @pytest.mark.parametrize(
     ("head", "limits", "higher", "expected", "message"),
     [

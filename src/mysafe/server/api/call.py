@@ -3,10 +3,10 @@
 
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
-from urllib.parse import parse_qsl
+from urllib.parse import unquote_to_bytes
 
 from mysafe.domain.actions import Action
-from mysafe.domain.errors import BadBody, InvalidField, VaultError
+from mysafe.domain.errors import InvalidField, VaultError
 from mysafe.protocol.body import parse_body
 from mysafe.protocol.compatibility import Compatibility
 from mysafe.services.authentication import Caller
@@ -37,21 +37,25 @@ class Call(NamedTuple):
             InvalidField: a known one is given twice (R-API-07), or is not UTF-8.
         """
         found: dict[str, str] = {}
-        for key, value in _query_pairs(self.query_string):
-            if key in known:
-                if key in found or "\ufffd" in value:
-                    raise InvalidField(key)
-                found[key] = value
+        for pair in self.query_string.split(b"&"):
+            key, _, value = pair.partition(b"=")
+            name = _unquoted(key).decode("latin-1")
+            if name in known:
+                if name in found:
+                    raise InvalidField(name)
+                found[name] = _utf8(name, _unquoted(value))
         return found
 
 
-def _query_pairs(query_string: bytes) -> list[tuple[str, str]]:
-    if not query_string:
-        return []
+def _unquoted(text: bytes) -> bytes:
+    return unquote_to_bytes(text.replace(b"+", b" "))
+
+
+def _utf8(name: str, value: bytes) -> str:
     try:
-        return parse_qsl(query_string.decode("ascii"), keep_blank_values=True, max_num_fields=1000)
-    except ValueError:  # not ASCII, or more fields than any client of ours sends
-        raise BadBody from None
+        return value.decode("utf-8")
+    except UnicodeDecodeError:
+        raise InvalidField(name) from None
 
 
 class Answer(NamedTuple):

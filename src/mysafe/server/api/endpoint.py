@@ -25,7 +25,7 @@ from mysafe.server.api.call import Answer, Call, FindOperation, Operation, Step
 from mysafe.server.api.deadlines import Deadlines
 from mysafe.server.api.errors import answer_to, no_route, unexpected
 from mysafe.server.origin import Network, client_address
-from mysafe.services.authentication import Caller, bearer
+from mysafe.services.authentication import Caller, bearer, nobody
 from mysafe.services.recording import Origin
 from mysafe.services.unit_of_work import UnitOfWork
 from mysafe.services.vault import Identify, Vault
@@ -156,9 +156,7 @@ def _step(operation: Operation, call: Call) -> Step:
     try:
         return operation.handler(call)
     except InvalidInput as error:
-        if operation.is_public:
-            raise
-        return Step(partial(_complain, error=error), _never, is_look=False)
+        return Step(partial(_complain, error=error), _never, identify=nobody if operation.is_public else None)
 
 
 def _complain(uow: UnitOfWork, error: InvalidInput) -> NoReturn:

@@ -86,6 +86,13 @@ def _unauthenticated(error: errors.VaultError, compatibility: Compatibility) -> 
     return _gateway(compatibility.unauthenticated_status, codes.NO_ROUTE, ((b"www-authenticate", challenge),))
 
 
+def _not_encryptable(error: errors.VaultError, compatibility: Compatibility) -> Answer:
+    body = envelope.failure(
+        500, codes.UNEXPECTED, 400, exception=codes.ENCRYPTION_FAILED, mensagem=compatibility.is_mensagem_sent
+    )
+    return Answer(500, body)
+
+
 def _plain(status: int, text: str, headers: tuple[tuple[bytes, bytes], ...] = ()) -> _Encode:
     return lambda error, compatibility: _envelope(status, text, status, compatibility, headers)
 
@@ -105,6 +112,7 @@ TABLE: dict[type, _Encode] = {
     errors.NotFound: _of_kind(codes.NOT_FOUND),
     errors.AccessDenied: _denied,
     errors.Inactive: _of_kind(codes.INACTIVE),
+    errors.NotEncryptable: _not_encryptable,
     errors.VersionMismatch: _plain(412, codes.VERSION_MISMATCH),
     errors.NotAuthenticated: _unauthenticated,
     errors.CallForbidden: _plain(403, codes.NOT_AUTHORIZED),
