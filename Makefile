@@ -4,7 +4,7 @@
 
 PYTHON ?= python3
 T ?= tests
-BENCH_SECONDS ?= 10
+BENCH_SECONDS ?= 4
 ARGS ?=
 
 VENV := .venv
@@ -54,7 +54,7 @@ docs: $(VENV)/.runtime ## check that links and make targets in the documentation
 cov: $(VENV)/.dev ## run the tests and show what they do not reach
 	@$(PY) -m pytest --cov --cov-report=term-missing $(ARGS) $(T)
 
-bench: $(VENV)/.runtime ## measure a real server (BENCH_SECONDS=10 each, ARGS="--quick --json FILE")
+bench: $(VENV)/.runtime ## measure a real server (BENCH_SECONDS=4 each, ARGS="--quick --json FILE")
 	@command -v wrk >/dev/null || { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && apt-get install --yes wrk; } \
 		|| { echo "make bench needs wrk; on Debian: apt install wrk"; exit 1; }
 	@BENCH_SECONDS=$(BENCH_SECONDS) $(PY) tools/bench.py $(ARGS)

@@ -3,9 +3,9 @@
 
     python tools/bench.py [--quick] [--items N] [--json FILE]
 
-BENCH_SECONDS is the length of each measurement, 10 if unset. Every measurement has its own one of the echo server
-(tools/bench_echo.py) right before it, so that their ratio means something on any machine and beside any neighbour.
-Three rounds; the medians are shown.
+BENCH_SECONDS is the length of each measurement, 4 if unset. Every measurement stands between two of the echo server
+(tools/bench_echo.py), so that their ratio means something on any machine and beside any neighbour. Nine rounds; the
+medians are shown.
 """
 
 import argparse
@@ -83,9 +83,9 @@ class Report:
 
 @dataclass
 class Sample:
-    """One measurement and the echo server's right before it."""
+    """One measurement and the echo server's rate around it."""
 
-    echo: Run
+    echo_rate: float
     run: Run
     cpu_seconds: float
 
@@ -154,16 +154,21 @@ class Bench:
                 _say(f"round {number} of {self._plan.rounds}: {name}")
                 samples[name].append(self._sample(load))
         report.calls = {name: _figure(taken) for name, taken in samples.items()}
-        report.echo_rate = statistics.median(sample.echo.rate for taken in samples.values() for sample in taken)
+        report.echo_rate = statistics.median(sample.echo_rate for taken in samples.values() for sample in taken)
 
     def _sample(self, load: Load) -> Sample:
-        echo = self._drive(self._echo, self._echo_load)
+        half = self._plan.seconds / 2
+        echo_before = self._drive(self._echo, self._echo_load, seconds=half)
         before = self._vault.server.cpu_seconds()
         run = self._drive(self._vault.server, load)
-        return Sample(echo, run, self._vault.server.cpu_seconds() - before)
+        used = self._vault.server.cpu_seconds() - before
+        echo_after = self._drive(self._echo, self._echo_load, seconds=half)
+        return Sample((echo_before.rate + echo_after.rate) / 2, run, used)
 
-    def _drive(self, server: Server, load: Load, *, connections: int = CONNECTIONS) -> Run:
-        run = run_wrk(load, server.port, connections=connections, seconds=self._plan.seconds)
+    def _drive(
+        self, server: Server, load: Load, *, connections: int = CONNECTIONS, seconds: float | None = None
+    ) -> Run:
+        run = run_wrk(load, server.port, connections=connections, seconds=seconds or self._plan.seconds)
         self._report.failed += run.failed
         return run
 
@@ -183,7 +188,7 @@ def _check(port: int, filler: str, lister: str, identifier: str) -> None:
 def _figure(samples: Sequence[Sample]) -> Figure:
     return Figure(
         rate=statistics.median(sample.run.rate for sample in samples),
-        of_echo=statistics.median(sample.run.rate / sample.echo.rate for sample in samples),
+        of_echo=statistics.median(sample.run.rate / sample.echo_rate for sample in samples),
         p50_ms=statistics.median(sample.run.p50_ms for sample in samples),
         p99_ms=statistics.median(sample.run.p99_ms for sample in samples),
         cpu_us=statistics.median(sample.cpu_seconds * 1e6 / max(1, sample.run.requests) for sample in samples),
@@ -254,7 +259,7 @@ def _arguments(words: Sequence[str]) -> argparse.Namespace:
 def main(words: Sequence[str]) -> int:
     """Run the benchmark; the exit status is 1 when a call failed, whatever the figures."""
     given = _arguments(words)
-    plan = Plan(1, 1, min(given.items, 2_000)) if given.quick else Plan(_seconds(), 3, given.items)
+    plan = Plan(1, 1, min(given.items, 2_000)) if given.quick else Plan(_seconds(), 9, given.items)
     with tempfile.TemporaryDirectory(prefix="mysafe-bench-") as directory:
         report = Bench(Path(directory), plan).run()
     print(_table(report))
@@ -264,7 +269,7 @@ def main(words: Sequence[str]) -> int:
 
 
 def _seconds() -> float:
-    return float(os.environ.get("BENCH_SECONDS", "10"))
+    return float(os.environ.get("BENCH_SECONDS", "4"))
 
 
 if __name__ == "__main__":

@@ -29,22 +29,26 @@ def resolve(
     Only active users and enabled groups can be named. The owner is passed over in silence (rule 4).
     Of several entries for one principal, the last right counts (rule 5).
     """
-    unshared: list[UnsharedName] = []
-    acl: dict[tuple[PrincipalType, int], AclEntry] = {}
-    names: dict[tuple[PrincipalType, int], str] = {}
-    for kind, requests in ((PrincipalType.USER, users), (PrincipalType.GROUP, groups)):
-        for request in requests:
-            found = _find(principals, kind, request.name)
-            if found is None:
-                unshared.append(UnsharedName(kind, request.name))
-            elif (kind, found[0]) != (PrincipalType.USER, owner_id):
-                acl[kind, found[0]] = AclEntry(kind, found[0], request.can_edit, granted_by, principals.now)
-                names[kind, found[0]] = found[1]
-    shares = Shares(
-        tuple(NamedShare(names[key], entry.can_edit) for key, entry in acl.items() if key[0] is PrincipalType.USER),
-        tuple(NamedShare(names[key], entry.can_edit) for key, entry in acl.items() if key[0] is PrincipalType.GROUP),
-    )
-    return Resolved(tuple(acl.values()), shares, tuple(unshared))
+    now, unshared = principals.now, list[UnsharedName]()
+    of_users: dict[int, tuple[AclEntry, NamedShare]] = {}
+    for name, can_edit in users:
+        user = principals.user_by_name(name) if name is not None else None
+        if user is None or not user.is_active:
+            unshared.append(UnsharedName(PrincipalType.USER, name))
+        elif user.id != owner_id:
+            entry = AclEntry(PrincipalType.USER, user.id, can_edit, granted_by, now)
+            of_users[user.id] = entry, NamedShare(user.username, can_edit)
+    of_groups: dict[int, tuple[AclEntry, NamedShare]] = {}
+    for name, can_edit in groups:
+        group = principals.group_by_name(name) if name is not None else None
+        if group is None or not group.is_enabled:
+            unshared.append(UnsharedName(PrincipalType.GROUP, name))
+        else:
+            entry = AclEntry(PrincipalType.GROUP, group.id, can_edit, granted_by, now)
+            of_groups[group.id] = entry, NamedShare(group.name, can_edit)
+    acl = tuple([entry for found in (of_users, of_groups) for entry, _ in found.values()])
+    shares = Shares(*(tuple([share for _, share in found.values()]) for found in (of_users, of_groups)))
+    return Resolved(acl, shares, tuple(unshared))
 
 
 def reshare(
@@ -77,16 +81,6 @@ def shares_of(principals: Principals, acl: Iterable[AclEntry]) -> Shares:
             shown = users if entry.principal_type is PrincipalType.USER else groups
             shown.append(NamedShare(name, entry.can_edit))
     return Shares(tuple(users), tuple(groups))
-
-
-def _find(principals: Principals, kind: PrincipalType, name: str | None) -> tuple[int, str] | None:
-    if name is None:
-        return None
-    if kind is PrincipalType.USER:
-        user = principals.user_by_name(name)
-        return (user.id, user.username) if user and user.is_active else None
-    group = principals.group_by_name(name)
-    return (group.id, group.name) if group and group.is_enabled else None
 
 
 def _name_of(principals: Principals, entry: AclEntry) -> str | None:

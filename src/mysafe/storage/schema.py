@@ -63,13 +63,16 @@ items = Table(
     Column("epoch", Number, nullable=False),
     Column("created_at", Number, nullable=False),
     Column("updated_at", Number, nullable=False),
-    Column("ident_bidx", LargeBinary, nullable=True, unique=True),
+    Column("ident_bidx", LargeBinary, nullable=True),
     Column("dek", LargeBinary, nullable=False),
     Column("meta", LargeBinary, nullable=False),
     Column("secret", LargeBinary, nullable=False),
     Index("items_by_owner", "kind", "owner_id", "id"),
     sqlite_strict=True,
 )
+# Most items have no code, and cost no entry.
+_HAS_CODE = items.c.ident_bidx.is_not(None)
+Index("items_by_ident", items.c.ident_bidx, unique=True, sqlite_where=_HAS_CODE, postgresql_where=_HAS_CODE)
 
 item_versions = Table(
     "item_versions",

@@ -86,13 +86,16 @@ def _make_items() -> None:
         sa.Column("epoch", number, nullable=False),
         sa.Column("created_at", number, nullable=False),
         sa.Column("updated_at", number, nullable=False),
-        sa.Column("ident_bidx", blob, nullable=True, unique=True),
+        sa.Column("ident_bidx", blob, nullable=True),
         sa.Column("dek", blob, nullable=False),
         sa.Column("meta", blob, nullable=False),
         sa.Column("secret", blob, nullable=False),
         sqlite_strict=True,
     )
     op.create_index("items_by_owner", "items", ["kind", "owner_id", "id"])
+    op.create_index(
+        "items_by_ident", "items", ["ident_bidx"], unique=True, sqlite_where=sa.text("ident_bidx IS NOT NULL")
+    )
     op.create_table(
         "item_versions",
         sa.Column("kind", text, primary_key=True),
