@@ -2,7 +2,7 @@
 """API secrets on the wire: `/api/mysafe/secretapi` (contract 6). Decides nothing and stores nothing."""
 
 from mysafe.domain.ids import Kind
-from mysafe.domain.items import ApiSecret, ItemChange, ItemDraft, ItemView, ListedItem
+from mysafe.domain.items import ApiSecret, ItemDraft, ItemView, ListedItem
 from mysafe.domain.secret_text import SecretText
 from mysafe.protocol import codes
 from mysafe.protocol.compatibility import Compatibility
@@ -13,7 +13,6 @@ from mysafe.protocol.items import (
     Wire,
     line_end,
     read_body,
-    read_change,
     shared_error,
     shares,
     shares_to_read,
@@ -24,7 +23,7 @@ SHAPE = Shape(
     required=frozenset({"name", "url", "client_id"}),
     meta=frozenset({"name", "url", "identifier_code", "method", "tags"}),
 )
-"""Contract 6.1."""
+"""Contract 6.1; an update names any part of it (6.4)."""
 
 
 def parse_draft(fields: Fields, compatibility: Compatibility) -> ItemDraft:
@@ -42,11 +41,6 @@ def parse_draft(fields: Fields, compatibility: Compatibility) -> ItemDraft:
         identifier_code=texts["identifier_code"],
         method=texts["method"],
     )
-
-
-def parse_change(fields: Fields, compatibility: Compatibility) -> ItemChange:
-    """Return what an update request asks for. Raises as `items.read_body`. Source: contract 6.4."""
-    return read_change(fields, SHAPE, compatibility)
 
 
 def changed(view: ItemView) -> Entity:
@@ -89,8 +83,8 @@ API_SECRETS = Wire(
     list_key="api_secret_on_list",
     texts=codes.API_SECRET,
     filters=("tag", "identifier_code"),
+    shape=SHAPE,
     parse_draft=parse_draft,
-    parse_change=parse_change,
     changed=changed,
     entity=entity,
     line=line,

@@ -45,8 +45,8 @@ class Wire(NamedTuple):
     list_key: str
     texts: Texts
     filters: tuple[str, ...]
+    shape: Shape
     parse_draft: Callable[[Fields, Compatibility], ItemDraft]
-    parse_change: Callable[[Fields, Compatibility], ItemChange]
     changed: Callable[[ItemView], Entity]
     entity: Callable[[ItemView, Compatibility], Entity]
     line: Callable[[ListedItem], Entity]

@@ -2,7 +2,7 @@
 """Notes on the wire: `/api/mysafe/note` (contract 5). Decides nothing and stores nothing."""
 
 from mysafe.domain.ids import Kind
-from mysafe.domain.items import ItemChange, ItemDraft, ItemView, ListedItem, NoteSecret
+from mysafe.domain.items import ItemDraft, ItemView, ListedItem, NoteSecret
 from mysafe.domain.secret_text import SecretText
 from mysafe.protocol import codes
 from mysafe.protocol.compatibility import Compatibility
@@ -13,7 +13,6 @@ from mysafe.protocol.items import (
     Wire,
     line_end,
     read_body,
-    read_change,
     shared_error,
     shares,
     shares_to_read,
@@ -24,7 +23,7 @@ SHAPE = Shape(
     required=frozenset({"name", "note"}),
     meta=frozenset({"name", "tags"}),
 )
-"""Contract 5.1."""
+"""Contract 5.1; an update names any part of it (5.4)."""
 
 
 def parse_draft(fields: Fields, compatibility: Compatibility) -> ItemDraft:
@@ -32,11 +31,6 @@ def parse_draft(fields: Fields, compatibility: Compatibility) -> ItemDraft:
     texts, users, groups = read_body(fields, SHAPE, compatibility)
     secret = NoteSecret(SecretText(texts["note"]))
     return ItemDraft(texts["name"], "", "", texts["tags"], secret, users or (), groups or ())
-
-
-def parse_change(fields: Fields, compatibility: Compatibility) -> ItemChange:
-    """Return what an update request asks for. Raises as `items.read_body`. Source: contract 5.4."""
-    return read_change(fields, SHAPE, compatibility)
 
 
 def changed(view: ItemView) -> Entity:
@@ -77,8 +71,8 @@ NOTES = Wire(
     list_key="note_on_list",
     texts=codes.NOTE,
     filters=("tag", "name"),
+    shape=SHAPE,
     parse_draft=parse_draft,
-    parse_change=parse_change,
     changed=changed,
     entity=entity,
     line=line,

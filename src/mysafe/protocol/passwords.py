@@ -2,7 +2,7 @@
 """Passwords on the wire: `/api/mysafe/password` (contract 4). Decides nothing and stores nothing."""
 
 from mysafe.domain.ids import Kind
-from mysafe.domain.items import ItemChange, ItemDraft, ItemSecret, ItemView, ListedItem, PasswordSecret
+from mysafe.domain.items import ItemDraft, ItemSecret, ItemView, ListedItem, PasswordSecret
 from mysafe.domain.secret_text import SecretText
 from mysafe.protocol import codes
 from mysafe.protocol.compatibility import Compatibility
@@ -13,7 +13,6 @@ from mysafe.protocol.items import (
     Wire,
     line_end,
     read_body,
-    read_change,
     shared_error,
     shares,
     shares_to_read,
@@ -24,7 +23,7 @@ SHAPE = Shape(
     required=frozenset({"name", "username", "password"}),
     meta=frozenset({"name", "username", "url", "tags"}),
 )
-"""Contract 4.1."""
+"""Contract 4.1; an update names any part of it (4.4)."""
 
 
 def parse_draft(fields: Fields, compatibility: Compatibility) -> ItemDraft:
@@ -35,11 +34,6 @@ def parse_draft(fields: Fields, compatibility: Compatibility) -> ItemDraft:
         SecretText(texts["password"]), SecretText(seed) if seed else None, SecretText(texts["notes"])
     )
     return ItemDraft(texts["name"], texts["url"], texts["username"], texts["tags"], secret, users or (), groups or ())
-
-
-def parse_change(fields: Fields, compatibility: Compatibility) -> ItemChange:
-    """Return what an update request asks for. Raises as `items.read_body`. Source: contract 4.4."""
-    return read_change(fields, SHAPE, compatibility)
 
 
 def changed(view: ItemView) -> Entity:
@@ -104,8 +98,8 @@ PASSWORDS = Wire(
     list_key="password_on_list",
     texts=codes.PASSWORD,
     filters=("tag", "name", "username", "url"),
+    shape=SHAPE,
     parse_draft=parse_draft,
-    parse_change=parse_change,
     changed=changed,
     entity=entity,
     line=line,

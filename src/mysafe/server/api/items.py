@@ -12,7 +12,7 @@ from mysafe.domain.items import ItemView, ListedItem
 from mysafe.protocol import codes, envelope
 from mysafe.protocol.api_secrets import API_SECRETS
 from mysafe.protocol.identifiers import parse_identifier
-from mysafe.protocol.items import Wire, parse_filter
+from mysafe.protocol.items import Wire, parse_filter, read_change
 from mysafe.protocol.notes import NOTES
 from mysafe.protocol.passwords import PASSWORDS
 from mysafe.server.api.call import Answer, Call, Operation, Step
@@ -56,7 +56,7 @@ def read(wire: Wire, call: Call) -> Step:
 
 def update(wire: Wire, call: Call) -> Step:
     """PUT /api/mysafe/KIND/update/{identifier}; `If-Match` is honoured (RFC 9110, 13.1.1)."""
-    change = Deferred(lambda: wire.parse_change(call.fields(), call.compatibility))
+    change = Deferred(lambda: read_change(call.fields(), wire.shape, call.compatibility))
     work = partial(items.update, ref=_ref(wire, call), change=change, expected_versions=_expected_versions(call))
     return Step(work, partial(_changed, wire, call, 200, wire.texts.updated))
 
