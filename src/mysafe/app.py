@@ -2,13 +2,16 @@
 """The composition root: settings in, a running vault out. The only place that knows every room."""
 
 import ctypes
+import fcntl
 import gc
+import glob
 import os
 import resource
 import signal
 import sys
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
@@ -96,6 +99,24 @@ def initialise(settings: Settings, *, clock: Clock = time.time) -> None:
     data, database = settings.data.absolute(), database_path(settings).absolute()
     for directory in {data, database.parent}:
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with _alone_in(data):
+        _make_vault(settings, data, database, clock)
+
+
+@contextmanager
+def _alone_in(data: Path) -> Iterator[None]:
+    """Keep out every other `init` of this directory. Raises InitRefused if one is at work."""
+    descriptor = os.open(data, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+    except BlockingIOError:
+        raise InitRefused(f"another command is making a vault in {data}") from None
+    finally:
+        os.close(descriptor)
+
+
+def _make_vault(settings: Settings, data: Path, database: Path, clock: Clock) -> None:
     _remove_leftovers(database)
     if database.exists() or any(data.iterdir()):
         raise InitRefused(f"{data} is not empty: a vault is only made in an empty or new directory")
@@ -115,7 +136,7 @@ def initialise(settings: Settings, *, clock: Clock = time.time) -> None:
 
 def _remove_leftovers(database: Path) -> None:
     """Remove what an interrupted run left: a database that never got its name, and the files SQLite kept beside it."""
-    for leftover in database.parent.glob(f".{database.name}.*.new*"):
+    for leftover in database.parent.glob(f".{glob.escape(database.name)}.*.new*"):
         leftover.unlink(missing_ok=True)
 
 

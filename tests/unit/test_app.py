@@ -3,6 +3,7 @@
 
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -59,6 +60,29 @@ def test_a_database_elsewhere_gets_its_name_at_the_end_too(tmp_path: Path, monke
     app.open_vault(settings).close()
     with pytest.raises(app.InitRefused):
         app.initialise(settings)
+
+
+def test_two_who_make_a_vault_at_once_do_not_disturb_each_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings, create = Settings(tmp_path / "data"), app._create_database
+
+    def create_while_another_tries(*arguments: Any) -> None:
+        with pytest.raises(app.InitRefused, match="another command"):
+            app.initialise(settings)
+        create(*arguments)
+
+    monkeypatch.setattr(app, "_create_database", create_while_another_tries)
+    app.initialise(settings)
+    app.open_vault(settings).close()
+
+
+def test_leftovers_of_a_database_with_a_strange_name_are_found(tmp_path: Path) -> None:
+    settings = Settings(tmp_path / "data", database=f"sqlite:///{tmp_path}/data/v[1].db")
+    settings.data.mkdir()
+    (settings.data / ".v[1].db.77.new").write_bytes(b"half a vault")
+    app.initialise(settings)
+    app.open_vault(settings).close()
 
 
 def interrupted(*arguments: object) -> None:

@@ -28,7 +28,7 @@ from mysafe.crypto.aead import KEY_BYTES, NONCE_BYTES, TAG_BYTES, SealBroken, as
 from mysafe.crypto.keyring import Keyring
 from mysafe.crypto.padding import Measure, curve_length, pad, step_length, unpad
 
-LARGEST_RECORD_BYTES = 2 * 1024 * 1024
+LARGEST_RECORD_BYTES = 5 * 1024 * 1024
 """Most bytes of a sealed record, its three parts together."""
 
 ALGORITHM = 1
@@ -124,7 +124,7 @@ class RecordCipher:
         """Return a record version sealed under a fresh data key, which encrypts these two messages and no other.
 
         Raises:
-            ValueError: the sealed record would be larger than 2 MiB, or a number of the address has more than
+            ValueError: the sealed record would be larger than 5 MiB, or a number of the address has more than
                 64 bits or a sign.
         """
         padded_meta, padded_secret = pad(meta, step_length), None if secret is None else pad(secret, curve_length)
@@ -196,4 +196,4 @@ def _check_size(padded_meta: bytes, padded_secret: bytes | None) -> None:
     if padded_secret is not None:
         size += _PART_OVERHEAD + len(padded_secret)
     if size > LARGEST_RECORD_BYTES:
-        raise ValueError("a sealed record has at most 2 MiB")
+        raise ValueError("a sealed record has at most 5 MiB")

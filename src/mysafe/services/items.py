@@ -5,7 +5,7 @@ from mysafe.crypto import rsa_oaep
 from mysafe.crypto.totp import totp_code
 from mysafe.domain.actions import Action
 from mysafe.domain.deferred import Deferred
-from mysafe.domain.errors import NotEncryptable, NotFound, VersionMismatch
+from mysafe.domain.errors import NotAuthenticated, NotEncryptable, NotFound, VersionMismatch
 from mysafe.domain.ids import ItemRef, Kind
 from mysafe.domain.items import (
     ApiSecret,
@@ -128,8 +128,12 @@ def _as_the_key_asks(uow: UnitOfWork, view: ItemView) -> ItemView:
     Raises:
         NotEncryptable: one does not fit a block of the access key's RSA key.
     """
+    if not uow.actor.access_key_id:
+        return view
     key = uow.principals.access_key(uow.actor.access_key_id)
-    if key is None or key.encryption_key is None:
+    if key is None:
+        raise NotAuthenticated(was_sent=True)
+    if key.encryption_key is None:
         return view
     try:
         return view._replace(secret=_encrypted(view.secret, key.encryption_key))

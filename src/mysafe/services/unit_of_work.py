@@ -119,8 +119,8 @@ class UnitOfWork:
             AuditUnwritable: it could not be recorded.
         """
         kind = kind_of(draft.secret)
-        self._recorder.attempt(Action.ITEM_CREATE, Subject(kind, name=draft.name))
         self._recorder.permit(Action.ITEM_CREATE)
+        self._recorder.attempt(Action.ITEM_CREATE, Subject(kind, name=draft.name))
         now, owner = self.principals.now, self.actor.user_id
         meta = ItemMeta(
             name=draft.name,

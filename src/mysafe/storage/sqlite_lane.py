@@ -166,6 +166,10 @@ class SqliteEngine:
         try:
             connection.execute("BEGIN IMMEDIATE")
             outcomes = run_hosted(self._host, lambda: self._run_group(connection, tx, group))
+            if outcomes is None:
+                _roll_back(connection, tx)
+                connection.execute("BEGIN IMMEDIATE")
+                outcomes = run_hosted(self._host, lambda: _run_group_carefully(connection, tx, group))
             connection.execute("COMMIT")
         except _Spoiled as spoiled:
             self._fail_group(connection, tx, group, spoiled.failure)
@@ -182,18 +186,14 @@ class SqliteEngine:
 
     def _run_group(
         self, connection: apsw.Connection, tx: SqliteTransaction, group: list[_Unit[object]]
-    ) -> list[Outcome]:
+    ) -> list[Outcome] | None:
+        """Return the outcomes of the units, None if one left something to undo."""
         tx.begin()
         self._take_waiting(group)
         try:
             return [_run_hopefully(connection, tx, unit) for unit in group]
         except _Spoiled:
-            if connection.in_transaction:
-                connection.execute("ROLLBACK")
-            tx.rolled_back()
-        connection.execute("BEGIN IMMEDIATE")
-        tx.begin()
-        return [_run_carefully(connection, tx, unit) for unit in group]
+            return None
 
     def _take_waiting(self, group: list[_Unit[object]]) -> None:
         """Let all units that wait join a group, as far as it may grow. It begins now, so the latest come along."""
@@ -211,12 +211,10 @@ class SqliteEngine:
         self, connection: apsw.Connection, tx: SqliteTransaction, group: list[_Unit[object]], failure: BaseException
     ) -> None:
         """Nothing of the group is on disk, and nobody was answered."""
-        if connection.in_transaction:
-            try:
-                connection.execute("ROLLBACK")
-            except apsw.Error as error:
-                failure = translated(error)
-        tx.rolled_back()
+        try:
+            _roll_back(connection, tx)
+        except apsw.Error as error:
+            failure = translated(error)
         for unit in group:
             unit.future.set_exception(failure)
 
@@ -282,6 +280,20 @@ def _run_hopefully(connection: apsw.Connection, tx: SqliteTransaction, unit: _Un
         return unit.future, None, _after_rollback(connection, tx, unit, failure)
     _check_that_it_lasts(connection)
     return unit.future, value, None
+
+
+def _run_group_carefully(
+    connection: apsw.Connection, tx: SqliteTransaction, group: list[_Unit[object]]
+) -> list[Outcome]:
+    tx.begin()
+    return [_run_carefully(connection, tx, unit) for unit in group]
+
+
+def _roll_back(connection: apsw.Connection, tx: SqliteTransaction) -> None:
+    """Undo a transaction, if SQLite has not done so already."""
+    tx.rolled_back()
+    if connection.in_transaction:
+        connection.execute("ROLLBACK")
 
 
 def _run_carefully(connection: apsw.Connection, tx: SqliteTransaction, unit: _Unit[object]) -> Outcome:

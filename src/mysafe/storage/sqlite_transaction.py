@@ -35,6 +35,7 @@ class SqliteTransaction:
         self._remembered: dict[tuple[str, Value], object] = {}
         self._blocks: dict[str, tuple[int, int]] = {}
         self._floors: dict[str, int] = {}
+        self._new_blocks: set[str] = set()  # taken in this transaction
         self._data_version: object = None
         self.has_written = False
 
@@ -96,6 +97,7 @@ class SqliteTransaction:
                 raise self._failed(error) from error
             end = int(str(rows[0][0]))
             number = end - IDS_AT_ONCE
+            self._new_blocks.add(sequence)
         self._blocks[sequence] = (number + 1, end)
         self._floors[sequence] = end
         return number
@@ -103,7 +105,7 @@ class SqliteTransaction:
     def give_back(self) -> None:
         """Return the numbers that were taken and never given out, if nobody took a block since."""
         for sequence, (number, end) in self._blocks.items():
-            self._run(_GIVE_BACK, (number, sequence, end))
+            self._connection.execute(_GIVE_BACK, (number, sequence, end))
 
     def begin(self) -> None:
         """Forget what is remembered if another connection committed since; call it inside a new transaction.
@@ -111,6 +113,7 @@ class SqliteTransaction:
         SQLite's data_version changes exactly then. Inside a transaction nobody else can change what we read.
         """
         self._run, self._run_many = self._connection.execute, self._connection.executemany
+        self._new_blocks.clear()
         version = self._run("PRAGMA data_version").fetchone()
         if version != self._data_version:
             self._data_version = version
@@ -119,7 +122,9 @@ class SqliteTransaction:
     def rolled_back(self) -> None:
         """Forget what a rollback may have undone. Numbers that were given out are never given again."""
         self._remembered.clear()
-        self._blocks.clear()
+        for sequence in self._new_blocks:
+            self._blocks.pop(sequence, None)
+        self._new_blocks.clear()
 
     def _failed(self, error: apsw.Error) -> Exception:
         """Return a driver's error in our words. If it ended the transaction, nothing runs any more until `begin`."""

@@ -229,3 +229,15 @@ def test_an_unexpected_fault_is_answered_without_internals(
     (record,) = [record for record in caplog.records if record.name == "mysafe.server"]
     assert record.__dict__["request_id"] == answer.headers["X-Request-Id"]
     assert "8jhfy" not in str(record.__dict__)
+
+
+@pytest.mark.parametrize("letter", ["x", "\u00e9", "\U0001f511"])
+def test_a_note_of_the_longest_setting_is_kept(tmp_path: Path, letter: str) -> None:
+    server = RunningServer(tmp_path, notes_max_characters=1_048_576)
+    try:
+        token = server.new_token(server.new_actor())
+        note = letter * 1_048_576
+        identifier = server.create(token, "note", {"name": "n", "note": note})
+        assert server.read(token, identifier, "note").json()["note_entity"]["note"] == note
+    finally:
+        server.close()

@@ -180,7 +180,18 @@ def test_a_kind_does_not_know_the_numbers_of_another(scene: Scene) -> None:
 
 @pytest.mark.parametrize(
     ("condition", "status"),
-    [('"1"', 200), ("*", 200), ('"7", "1"', 200), ('"2"', 412), ('W/"1"', 412), ("1", 412), ('""', 412), ("", 412)],
+    [
+        ('"1"', 200),
+        ("*", 200),
+        ('"7", "1"', 200),
+        (',"1" ,', 200),
+        ('"2"', 412),
+        ('W/"1"', 412),
+        ("1", 412),
+        ('"1" 1', 412),
+        ('""', 412),
+        ("", 412),
+    ],
 )
 def test_a_condition_on_the_version_is_honoured(scene: Scene, condition: str, status: int) -> None:
     identifier = scene.create("password")
@@ -249,3 +260,15 @@ def test_a_code_is_taken_within_one_owner_and_an_item_keeps_its_own(scene: Scene
     assert scene.update("secretapi", second, {"identifier_code": "one"}).status_code == 200
     body = {**BODIES["secretapi"], "identifier_code": "one"}
     assert scene.server.create(scene.friend, "secretapi", body)
+
+
+def test_a_refusal_spends_one_number_and_no_more(scene: Scene) -> None:
+    scene.create("secretapi", identifier_code="spent")
+    before = int(scene.create("secretapi"))
+    with scene.server.client() as client:
+        body = {**BODIES["secretapi"], "identifier_code": "spent"}
+        answer = client.post("/api/mysafe/secretapi", json=body, headers=authorization(scene.owner))
+    assert text_of(answer) == TAKEN
+    assert before < int(scene.create("secretapi")) <= before + 3  # the group is run twice
+    (entry,) = [one for one in scene.server.operate(partial(audit_trail.tail, limit=3)) if one.result == "invalid"]
+    assert (entry.action, entry.record_kind, entry.details.name) == (Action.ITEM_CREATE, "api_secret", "n")

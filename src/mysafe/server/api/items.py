@@ -21,7 +21,7 @@ from mysafe.services import items
 WIRES = (PASSWORDS, NOTES, API_SECRETS)
 """Every kind of item this door speaks of."""
 
-_TAGS = re.compile(r'\s*(?:W/)?"[^"]*"\s*(?:,\s*(?:W/)?"[^"]*"\s*)*')
+_TAG = re.compile(r'(?:W/)?"[^"]*"')
 _STRONG_TAG = re.compile(r'(?<!/)"([1-9][0-9]{0,18})"')
 
 
@@ -94,7 +94,8 @@ def _expected_versions(call: Call) -> frozenset[int] | None:
     text = header.decode("latin-1").strip() if header is not None else "*"
     if text == "*":
         return None
-    return frozenset(map(int, _STRONG_TAG.findall(text))) if _TAGS.fullmatch(text) else frozenset()
+    is_list = not _TAG.sub("", text).strip(", \t")
+    return frozenset(map(int, _STRONG_TAG.findall(text))) if is_list else frozenset()
 
 
 def _changed(wire: Wire, call: Call, status: int, text: str, view: ItemView) -> Answer:
