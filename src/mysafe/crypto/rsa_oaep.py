@@ -25,8 +25,6 @@ from cryptography.hazmat.primitives.serialization import (
 from mysafe.domain.secret_text import SecretText
 
 PUBLIC_EXPONENT = 65537
-SIZES = (4096, 8192)
-"""Sizes of a key in bits that can be chosen (contract 3, rule 5)."""
 
 
 class TooLongToEncrypt(Exception):

@@ -42,6 +42,7 @@ RESULTS: tuple[tuple[type[Exception], Result], ...] = (
     (errors.NotFound, Result.NOT_FOUND),
     (errors.Inactive, Result.INACTIVE),
     (errors.Conflict, Result.CONFLICT),
+    (errors.VersionMismatch, Result.CONFLICT),
     (errors.InvalidInput, Result.INVALID),
 )
 """How a failed call is recorded; what is not listed is FAILED."""

@@ -9,7 +9,12 @@ import pytest
 
 from mysafe.audit.events import AuditEntry
 from mysafe.crypto.aead import SealBroken
+from mysafe.domain.actions import Action
+from mysafe.domain.ids import ItemId, ItemRef, Kind
+from mysafe.domain.secret_text import SecretText
 from mysafe.services import audit_trail
+from mysafe.services.authentication import Caller, bearer
+from mysafe.services.unit_of_work import UnitOfWork
 from tests.support.server import RunningServer, authorization
 
 SECRETS = {"password": "canary-password-7", "notes": "canary-notes-7", "secret_key": "CANARYSEEDAA2345"}
@@ -66,6 +71,39 @@ def test_a_row_says_who_from_where_and_with_what(server: RunningServer) -> None:
     assert issued.access_key_id == seen.access_key_id > 0
     assert (seen.details.address, seen.details.agent) == ("127.0.0.1", "backup/1.0")
     assert abs(seen.at_ms / 1000 - server.clock()) < 60
+
+
+@pytest.mark.parametrize("is_recorded", [True, False])
+def test_an_allowed_change_that_is_not_recorded_is_undone(server: RunningServer, is_recorded: bool) -> None:
+    token = server.new_token(server.new_actor())
+    ref = ItemRef(Kind.PASSWORD, ItemId(int(server.create(token, "password", BODY))))
+
+    def work(uow: UnitOfWork) -> str:
+        candidate = uow.find(ref)
+        assert candidate is not None
+        grant = uow.require(Action.ITEM_UPDATE, candidate)
+        if is_recorded:
+            uow.keep(grant)
+        return "revealed"
+
+    done = server.vault.run(bearer(SecretText(token), Caller("127.0.0.1")), work)
+    if is_recorded:
+        assert done.result(timeout=20) == "revealed"
+    else:
+        assert isinstance(done.exception(timeout=20), RuntimeError)
+    newest = next(entry for entry in reversed(entries(server)) if entry.record_kind == "password")
+    assert (newest.action, newest.record_id) == (Action.ITEM_UPDATE, ref.id)
+    assert newest.result == ("allowed" if is_recorded else "failed")
+
+
+def test_a_condition_that_does_not_hold_is_recorded_as_a_conflict(server: RunningServer) -> None:
+    token = server.new_token(server.new_actor())
+    identifier = server.create(token, "password", BODY)
+    with server.client() as client:
+        headers = {**authorization(token), "If-Match": '"2"'}
+        answer = client.put(f"/api/mysafe/password/update/{identifier}", json={"name": "x"}, headers=headers)
+    assert answer.status_code == 412
+    assert results(server, answer.headers["X-Request-Id"]) == [("item.update", "conflict", "password", int(identifier))]
 
 
 def test_token_requests_that_are_refused_for_their_form_are_recorded(server: RunningServer) -> None:
