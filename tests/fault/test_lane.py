@@ -14,12 +14,12 @@ import apsw
 import pytest
 
 from mysafe.domain.errors import DatabaseUnreachable, NoSpace, NotFound
-from mysafe.storage.engine import Engine, Transaction
+from mysafe.storage.engine import Transaction
 from mysafe.storage.sqlite_lane import SqliteEngine
+from tests.support.early_engine import EarlyEngine
 from tests.support.faulty_files import FaultyFiles
 from tests.support.lane import (
     PATIENCE_SECONDS,
-    EarlyEngine,
     Held,
     answered_unsynced,
     append,
@@ -41,7 +41,7 @@ def test_every_answer_comes_after_the_write_and_the_fsync_of_its_unit(engine: Sq
 
 
 def test_an_engine_that_answers_before_the_commit_is_found_out(engine: SqliteEngine, files: FaultyFiles) -> None:
-    early: Engine = EarlyEngine(engine)
+    early = EarlyEngine(engine)
     futures = []
     for number in range(3):
 
@@ -157,6 +157,7 @@ from queue import SimpleQueue
 import apsw
 from mysafe.storage import audit_log
 from mysafe.storage.sqlite_lane import SqliteEngine
+from tests.support.early_engine import EarlyEngine
 from tests.support.faulty_files import faulty_files
 from tests.support.rows import audit_row
 

@@ -2,14 +2,12 @@
 """Hold the writer lane, fill it, watch it. What these tests need of an engine besides the engine itself."""
 
 import threading
-from collections.abc import Callable
 from concurrent.futures import Future
 from typing import TypeVar
 
 from mysafe.domain.errors import NotFound
 from mysafe.storage import audit_log
 from mysafe.storage.engine import Engine, Transaction
-from mysafe.storage.hosting import Host
 from mysafe.storage.statements import Statement
 from tests.support.faulty_files import FaultyFiles
 from tests.support.rows import audit_row
@@ -56,27 +54,6 @@ def rows(engine: Engine) -> int:
 
 def error_of(future: "Future[T]") -> BaseException | None:
     return future.exception(PATIENCE_SECONDS)
-
-
-class EarlyEngine:
-    """The control: answers when the work is done, and commits later."""
-
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
-
-    def submit(self, work: Callable[[Transaction], T], **options: object) -> "Future[T]":
-        early: Future[T] = Future()
-        self._engine.submit(lambda tx: early.set_result(work(tx)))
-        return early
-
-    def look(self, work: Callable[[Transaction], T], *, deadline: float | None = None) -> "Future[T]":
-        return self._engine.look(work, deadline=deadline)
-
-    def run_units_on(self, host: Host | None) -> None:
-        self._engine.run_units_on(host)
-
-    def close(self) -> None:
-        self._engine.close()
 
 
 def answered_unsynced(trace: list[str]) -> list[str]:

@@ -5,7 +5,6 @@ import itertools
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import Future
 from contextlib import contextmanager
 from functools import cache, partial
 from pathlib import Path
@@ -25,7 +24,7 @@ from mysafe.services import access_keys, groups, users
 from mysafe.services.authentication import local_operator
 from mysafe.services.unit_of_work import UnitOfWork
 from mysafe.services.vault import Vault
-from mysafe.storage.engine import Engine, Transaction
+from mysafe.storage.engine import Engine, Unit
 
 T = TypeVar("T")
 
@@ -40,18 +39,20 @@ class MovableClock:
         return time.time() + self.offset
 
 
-class FaultyEngine:
+class FaultyEngine(Engine):
     """An engine that fails on demand, and otherwise is the real one."""
 
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
         self.fault: str | None = None
 
-    def submit(self, work: Callable[[Transaction], T], **options: Any) -> "Future[T]":
-        return self._failing() or self.engine.submit(work, **options)
+    def enqueue(self, unit: Unit) -> None:
+        if not self._fails(unit):
+            self.engine.enqueue(unit)
 
-    def look(self, work: Callable[[Transaction], T], **options: Any) -> "Future[T]":
-        return self._failing() or self.engine.look(work, **options)
+    def enqueue_look(self, unit: Unit) -> None:
+        if not self._fails(unit):
+            self.engine.enqueue_look(unit)
 
     def run_units_on(self, host: Any) -> None:
         self.engine.run_units_on(host)
@@ -59,15 +60,12 @@ class FaultyEngine:
     def close(self) -> None:
         self.engine.close()
 
-    def _failing(self) -> "Future[Any] | None":
-        if self.fault is None:
-            return None
-        future: Future[Any] = Future()
+    def _fails(self, unit: Unit) -> bool:
         if self.fault == "internal-error":
-            future.set_exception(RuntimeError("storage raised, with a secret in its text: 8jhfy@3789"))
+            unit.settle(None, RuntimeError("storage raised, with a secret in its text: 8jhfy@3789"))
         elif self.fault == "database-unreachable":
-            future.set_exception(DatabaseUnreachable())
-        return future  # "deadline-passed": never resolved
+            unit.settle(None, DatabaseUnreachable())
+        return self.fault is not None  # "deadline-passed": never settled
 
 
 @cache

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from mysafe.domain.ids import AccessKeyId, TokenId, UserId
+from mysafe.domain.principals import Actor, User
 from mysafe.domain.secret_text import SecretText
 
 TOKEN_LIFETIME_SECONDS = 3600
@@ -51,14 +52,6 @@ class AccessKeyDraft:
 
 
 @dataclass(frozen=True, slots=True)
-class ClientCredentials:
-    """What a program presents to the token endpoint."""
-
-    client_id: str
-    client_secret: SecretText
-
-
-@dataclass(frozen=True, slots=True)
 class AccessToken:
     """A token given out. `auth_epoch` is the user's at that time; `expires_at` is in Unix seconds."""
 
@@ -68,3 +61,37 @@ class AccessToken:
     user_id: UserId
     auth_epoch: int
     expires_at: int
+
+
+class Session:
+    """What an access token stands for: the token, its access key and its user as they are now.
+
+    `actor` is the user with that key.
+    """
+
+    __slots__ = ("_is_sound", "actor", "key", "token")
+
+    def __init__(self, token: AccessToken, key: AccessKey | None, user: User | None) -> None:
+        self.actor = Actor(token.user_id, token.access_key_id)
+        self.token = token
+        self.key = key
+        self._is_sound = (
+            key is not None
+            and key.owner_id == token.user_id
+            and user is not None
+            and user.is_active
+            and user.auth_epoch == token.auth_epoch
+        )
+
+    def usable_key(self, now: int) -> AccessKey | None:
+        """Return the access key if the token is good at `now` (Unix seconds), else None."""
+        is_alive = self._is_sound and now < self.token.expires_at
+        return self.key if is_alive and self.key is not None and self.key.is_usable(now) else None
+
+
+@dataclass(frozen=True, slots=True)
+class ClientCredentials:
+    """What a program presents to the token endpoint."""
+
+    client_id: str
+    client_secret: SecretText

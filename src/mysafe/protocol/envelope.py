@@ -10,6 +10,8 @@
 Each text stands twice, and so do the flag and the number: once by their English and once by their Portuguese name.
 """
 
+from functools import lru_cache
+
 import msgspec
 
 _encode = msgspec.json.Encoder().encode
@@ -48,7 +50,8 @@ def gateway(text: str) -> bytes:
     return _encode({"message": text})
 
 
-def _response(status: int, text: str, error_code: int, *, mensagem: bool) -> dict[str, object]:
+@lru_cache(maxsize=256)  # the server has few texts, and says them again and again
+def _response(status: int, text: str, error_code: int, *, mensagem: bool) -> msgspec.Raw:
     is_error = error_code != 0
     response: dict[str, object] = {
         "status": status,
@@ -62,4 +65,4 @@ def _response(status: int, text: str, error_code: int, *, mensagem: bool) -> dic
         response["mensagem"] = text
     response["erro"] = is_error
     response["cod_erro"] = error_code
-    return response
+    return msgspec.Raw(_encode(response))

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from mysafe.authz.restrictions import forbidden_by, is_address_allowed
 from mysafe.crypto.credentials import looks_like_access_token, new_access_token
-from mysafe.domain.access_keys import TOKEN_LIFETIME_SECONDS, AccessKey, AccessToken, ClientCredentials
+from mysafe.domain.access_keys import TOKEN_LIFETIME_SECONDS, AccessToken, ClientCredentials
 from mysafe.domain.errors import CallForbidden, NotAuthenticated
 from mysafe.domain.ids import TokenId
 from mysafe.domain.principals import NOBODY, OPERATOR, Actor
@@ -49,27 +49,14 @@ def bearer(token: SecretText | None, caller: Caller) -> Identify:
 
 
 def _identify_token(principals: Principals, text: SecretText, caller: Caller) -> Identity:
-    token = principals.token(text.reveal())
-    if token is None:
+    session = principals.session(text.reveal())
+    if session is None:
         raise NotAuthenticated(was_sent=True)
-    actor = Actor(token.user_id, token.access_key_id)
-    key = principals.access_key(token.access_key_id)
-    if key is None or not _is_alive(principals, token, key):
-        return Identity(actor, NotAuthenticated(was_sent=True))
+    key = session.usable_key(principals.now)
+    if key is None:
+        return Identity(session.actor, NotAuthenticated(was_sent=True))
     rule = forbidden_by(key, caller.address, caller.referer)
-    return Identity(actor, CallForbidden(rule) if rule else None)
-
-
-def _is_alive(principals: Principals, token: AccessToken, key: AccessKey) -> bool:
-    user = principals.user(token.user_id)
-    return (
-        principals.now < token.expires_at
-        and key.is_usable(principals.now)
-        and key.owner_id == token.user_id
-        and user is not None
-        and user.is_active
-        and user.auth_epoch == token.auth_epoch
-    )
+    return Identity(session.actor, CallForbidden(rule) if rule else None)
 
 
 def client_credentials(credentials: ClientCredentials, caller: Caller) -> Identify:

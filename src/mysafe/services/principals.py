@@ -6,7 +6,7 @@ from typing import TypeVar
 
 from mysafe.crypto.aead import SealBroken
 from mysafe.crypto.records import RecordAddress
-from mysafe.domain.access_keys import AccessKey, AccessToken, ClientCredentials
+from mysafe.domain.access_keys import AccessKey, ClientCredentials, Session
 from mysafe.domain.ids import AccessKeyId, GroupId, UserId
 from mysafe.domain.principals import Group, User
 from mysafe.services import payloads
@@ -85,19 +85,24 @@ class Principals:
         """Return an access key by client id, revoked or expired ones included."""
         return ACCESS_KEYS.remembered_by_index(self._tx, self._keys.index.client_id(client_id), self._open_access_key)
 
-    def token(self, text: str) -> AccessToken | None:
-        """Return the record of an access token, expired ones included."""
-        token = TOKENS.remembered_by_index(self._tx, self._keys.index.token(text), self._open_token)
-        if token is None:
-            return None
-        verifiers = self._keys.verifiers
-        return token if verifiers.matches(token.verifier, verifiers.of_token(text)) else None
+    def session(self, text: str) -> Session | None:
+        """Return what an access token stands for, expired ones included."""
+        # No row can have changed while this is remembered, so token, key and user are looked up together.
+        index = self._keys.index.token(text)
+        return TOKENS.remembered_by_index(self._tx, index, lambda row: self._open_session(text, row))
 
     def is_client_secret(self, key: AccessKey | None, credentials: ClientCredentials) -> bool:
         """Return whether the secret is the key's; the work is the same when there is no key."""
         verifiers = self._keys.verifiers
         actual = verifiers.of_client_secret(credentials.client_id, credentials.client_secret.reveal())
         return verifiers.matches(key.secret_verifier if key else bytes(32), actual) and key is not None
+
+    def _open_session(self, text: str, row: RecordRow) -> Session | None:
+        token = self._open(TOKENS, row, payloads.decode_token)
+        verifiers = self._keys.verifiers
+        if not verifiers.matches(token.verifier, verifiers.of_token(text)):
+            return None
+        return Session(token, self.access_key(token.access_key_id), self.user(token.user_id))
 
     def _open_user(self, row: RecordRow) -> User:
         return self._open(USERS, row, payloads.decode_user)
@@ -107,9 +112,6 @@ class Principals:
 
     def _open_access_key(self, row: RecordRow) -> AccessKey:
         return self._open(ACCESS_KEYS, row, payloads.decode_access_key)
-
-    def _open_token(self, row: RecordRow) -> AccessToken:
-        return self._open(TOKENS, row, payloads.decode_token)
 
     def _open(self, table: RecordTable, row: RecordRow, decode: Decoder[T]) -> T:
         opened = self._opened.get(table, row)

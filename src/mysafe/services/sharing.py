@@ -29,7 +29,8 @@ def resolve(
     Only active users and enabled groups can be named. The owner is passed over in silence (rule 4).
     Of several entries for one principal, the last right counts (rule 5).
     """
-    now, unshared = principals.now, list[UnsharedName]()
+    now = principals.now
+    unshared: list[UnsharedName] = []
     of_users: dict[int, tuple[AclEntry, NamedShare]] = {}
     for name, can_edit in users:
         user = principals.user_by_name(name) if name is not None else None
@@ -46,9 +47,9 @@ def resolve(
         else:
             entry = AclEntry(PrincipalType.GROUP, group.id, can_edit, granted_by, now)
             of_groups[group.id] = entry, NamedShare(group.name, can_edit)
-    acl = tuple([entry for found in (of_users, of_groups) for entry, _ in found.values()])
-    shares = Shares(*(tuple([share for _, share in found.values()]) for found in (of_users, of_groups)))
-    return Resolved(acl, shares, tuple(unshared))
+    acl = [entry for entry, _ in of_users.values()] + [entry for entry, _ in of_groups.values()]
+    shares = Shares(tuple([share for _, share in of_users.values()]), tuple([share for _, share in of_groups.values()]))
+    return Resolved(tuple(acl), shares, tuple(unshared))
 
 
 def reshare(

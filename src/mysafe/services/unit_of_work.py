@@ -177,7 +177,7 @@ class UnitOfWork:
         item = Item(grant.item.ref, grant.item.version + 1, meta)
         row = self._seal(item.ref, item.version, meta, payload)
         try:
-            is_stored = store.replace(self._tx, row, _grants(meta.acl))
+            is_stored = store.replace(self._tx, row, _grants(grant.item.meta.acl), _grants(meta.acl))
         except UniqueClash:
             if row.ident_bidx is None:
                 raise  # then it was not the code

@@ -4,7 +4,8 @@
 import time
 from collections.abc import Callable
 from concurrent.futures import Future
-from typing import Generic, NamedTuple, TypeVar
+from functools import partial
+from typing import Any, NamedTuple, TypeVar
 
 from mysafe.domain.errors import VaultError
 from mysafe.domain.principals import Actor
@@ -31,6 +32,9 @@ class Identity(NamedTuple):
 
 Identify = Callable[[Principals], Identity]
 """Find out who calls, inside the unit's own transaction. Raises NotAuthenticated for an unknown credential."""
+
+Settle = Callable[[Any, BaseException | None], None]
+"""Hear how a call ended: its value, or its error."""
 
 Work = Callable[[UnitOfWork], T]
 """A use case bound to its arguments. It touches nothing but the unit of work."""
@@ -62,21 +66,24 @@ class Vault:
         Returns:
             a future that is resolved once the transaction is on disk, or failed once it is rolled back.
         """
-        unit = _Unit(self, identify, work, origin)
-        return self.engine.submit(unit.run, after_rollback=unit.refused, deadline=deadline)
+        future: Future[T] = Future()
+        self.begin(identify, work, partial(_resolve, future), origin=origin, deadline=deadline)
+        return future
 
-    def look(
-        self, identify: Identify, work: Work[T], *, origin: Origin = LOCAL, deadline: float | None = None
-    ) -> Future[T]:
-        """Run a use case that reveals no secret, on a snapshot and beside the writer. Arguments as for `run`.
+    def begin(
+        self, identify: Identify, work: Work[T], settle: Settle, *, origin: Origin, deadline: float | None
+    ) -> None:
+        """Do as `run` does, and tell the end to `settle`, on any thread. It must not raise."""
+        self.engine.enqueue(_Unit(self, identify, work, origin, deadline, settle))
 
-        Its audit rows are committed through the writer before the future is resolved.
+    def begin_look(
+        self, identify: Identify, work: Work[T], settle: Settle, *, origin: Origin, deadline: float | None
+    ) -> None:
+        """Run a use case that reveals no secret, on a snapshot and beside the writer. Arguments as for `begin`.
+
+        Its audit rows are committed through the writer before it is settled.
         """
-        unit = _Unit(self, identify, work, origin)
-        answer: Future[T] = Future()
-        looked = self.engine.look(unit.look, deadline=deadline)
-        looked.add_done_callback(lambda done: self._commit_look(unit, done, answer))
-        return answer
+        self.engine.enqueue_look(_Look(self, identify, work, origin, deadline, settle))
 
     def run_units_on(self, host: Callable[[Callable[[], None]], object] | None) -> None:
         """Let `run` work on the thread of an event loop, by its `call_soon_threadsafe`; None takes that back."""
@@ -86,62 +93,50 @@ class Vault:
         """Finish what is queued and close the database."""
         self.engine.close()
 
-    def _commit_look(self, unit: "_Unit[T]", looked: Future[T], answer: Future[T]) -> None:
-        error = looked.exception()
-        if error is not None:
-            unit.refuse_later(error)
-        if not unit.rows:
-            _settle(answer, looked, None)
-            return
-        try:
-            recorded = self.engine.submit(unit.write_rows)
-        except VaultError as refused:
-            answer.set_exception(refused)
-            return
-        recorded.add_done_callback(lambda done: _settle(answer, looked, done.exception()))
 
-
-def _settle(answer: Future[T], looked: Future[T], failure: BaseException | None) -> None:
-    failure = failure or looked.exception()
-    if failure is None:
-        answer.set_result(looked.result())
+def _resolve(future: Future[T], value: T, error: BaseException | None) -> None:
+    if error is None:
+        future.set_result(value)
     else:
-        answer.set_exception(failure)
+        future.set_exception(error)
 
 
-class _Unit(Generic[T]):
+class _Unit:
     """One call on its way through the engine."""
 
-    __slots__ = ("_identify", "_origin", "_recorder", "_vault", "_work", "rows")
+    __slots__ = ("_identify", "_origin", "_recorder", "_settle", "_vault", "_work", "deadline")
 
-    def __init__(self, vault: Vault, identify: Identify, work: Work[T], origin: Origin) -> None:
+    def __init__(
+        self,
+        vault: Vault,
+        identify: Identify,
+        work: Work[Any],
+        origin: Origin,
+        deadline: float | None,
+        settle: Settle,
+    ) -> None:
         self._vault = vault
         self._identify = identify
         self._work = work
         self._origin = origin
         self._recorder: Recorder | None = None
-        self.rows: list[AuditRow] = []
+        self._settle = settle
+        self.deadline = deadline
 
-    def run(self, tx: Transaction) -> T:
-        return self._begin(tx, lambda row: audit_log.append(tx, row))
+    def is_wanted(self) -> bool:
+        return True
 
-    def look(self, tx: Transaction) -> T:
-        return self._begin(tx, self.rows.append)
+    def run(self, tx: Transaction) -> object:
+        return self._begin(tx, partial(audit_log.append, tx))
 
     def refused(self, tx: Transaction, error: BaseException) -> None:
         if self._recorder is not None:
-            self._recorder.refused(error, lambda row: audit_log.append(tx, row))
+            self._recorder.refused(error, partial(audit_log.append, tx))
 
-    def refuse_later(self, error: BaseException) -> None:
-        self.rows = []
-        if self._recorder is not None:
-            self._recorder.refused(error, self.rows.append)
+    def settle(self, value: object, error: BaseException | None) -> None:
+        self._settle(value, error)
 
-    def write_rows(self, tx: Transaction) -> None:
-        for row in self.rows:
-            audit_log.append(tx, row)
-
-    def _begin(self, tx: Transaction, write: Callable[[AuditRow], None]) -> T:
+    def _begin(self, tx: Transaction, write: Callable[[AuditRow], None]) -> object:
         vault = self._vault
         at = vault.clock()
         now = int(at)
@@ -155,3 +150,50 @@ class _Unit(Generic[T]):
         value = self._work(UnitOfWork(tx, vault.keys, principals, recorder))
         recorder.check_settled()
         return value
+
+
+class _Look(_Unit):
+    """A call that only looks. What it records is committed by a unit of its own before anybody hears the end."""
+
+    __slots__ = ("_rows",)
+
+    def run(self, tx: Transaction) -> object:
+        self._rows: list[AuditRow] = []
+        return self._begin(tx, self._rows.append)
+
+    def settle(self, value: object, error: BaseException | None) -> None:
+        if error is not None:
+            self._rows = []
+            if self._recorder is not None:
+                self._recorder.refused(error, self._rows.append)
+        if self._rows:
+            self._vault.engine.enqueue(_Record(self._rows, value, error, self._settle))
+        else:
+            self._settle(value, error)
+
+
+class _Record:
+    """Commit the audit rows of a look, then tell its end."""
+
+    __slots__ = ("_error", "_rows", "_settle", "_value", "deadline")
+
+    def __init__(self, rows: list[AuditRow], value: object, error: BaseException | None, settle: Settle) -> None:
+        self._rows = rows
+        self._value = value
+        self._error = error
+        self._settle = settle
+        self.deadline: float | None = None
+
+    def is_wanted(self) -> bool:
+        return True
+
+    def run(self, tx: Transaction) -> object:
+        for row in self._rows:
+            audit_log.append(tx, row)
+        return self._value
+
+    def refused(self, tx: Transaction, error: BaseException) -> None:
+        """Leave it: the caller is told."""
+
+    def settle(self, value: object, error: BaseException | None) -> None:
+        self._settle(value, error or self._error)

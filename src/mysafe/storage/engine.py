@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What every database engine offers. Futures are plain: the command line waits, the server awaits."""
+"""What every database engine offers. It runs units: the server hears their end, the command line waits for a future."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future
 from typing import Protocol, TypeVar
@@ -49,8 +50,42 @@ class Transaction(Protocol):
         """Return a number that this sequence never gave before, larger than all that this process got."""
 
 
-class Engine(Protocol):
+class Unit(Protocol):
+    """What an engine runs in a transaction. `deadline` is `time.monotonic()` after which it is not begun, or None."""
+
+    deadline: float | None
+
+    def is_wanted(self) -> bool:
+        """Return whether anybody still waits; asked once, before the work begins. After it nobody can call it off."""
+
+    def run(self, tx: Transaction) -> object:
+        """Do the work and return its value. It touches nothing else, and may be run again after a rollback."""
+
+    def refused(self, tx: Transaction, error: BaseException) -> None:
+        """Write about a failure, after what the work wrote is undone. If this fails, its error is the unit's."""
+
+    def settle(self, value: object, error: BaseException | None) -> None:
+        """Hear the end: the value once it is on disk, or the error. Called once, on any thread; it raises nothing."""
+
+
+class Engine(ABC):
     """A database. It may be used from any thread."""
+
+    @abstractmethod
+    def enqueue(self, unit: Unit) -> None:
+        """Run a unit that may write, and settle it after its commit is on disk; with Busy if too much is queued."""
+
+    @abstractmethod
+    def enqueue_look(self, unit: Unit) -> None:
+        """Run a unit that only reads, on one snapshot and beside the writer, and settle it; Busy as for `enqueue`."""
+
+    @abstractmethod
+    def run_units_on(self, host: Host | None) -> None:
+        """Let the units that may write run on the host's thread, and settle them there; None: on ours."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Finish what is queued and close the database."""
 
     def submit(
         self,
@@ -67,12 +102,50 @@ class Engine(Protocol):
                 fails, its error replaces the work's.
             deadline: `time.monotonic()` after which the work is not begun any more, or None.
         """
+        future: Future[T] = Future()
+        self.enqueue(_FutureUnit(work, after_rollback, deadline, future))
+        return future
 
     def look(self, work: Callable[[Transaction], T], *, deadline: float | None = None) -> "Future[T]":
-        """Run work that only reads, on one snapshot and beside the writer."""
+        """Run work that only reads, on one snapshot and beside the writer. Arguments as for `submit`."""
+        future: Future[T] = Future()
+        self.enqueue_look(_FutureUnit(work, None, deadline, future))
+        return future
 
-    def run_units_on(self, host: Host | None) -> None:
-        """Let the units that may write run on the host's thread, and resolve their futures there; None: on ours."""
 
-    def close(self) -> None:
-        """Finish what is queued and close the database."""
+class _FutureUnit:
+    """A unit whose end is heard through a future."""
+
+    __slots__ = ("_after_rollback", "_future", "_work", "deadline")
+
+    def __init__(
+        self,
+        work: Callable[[Transaction], T],
+        after_rollback: Callable[[Transaction, BaseException], None] | None,
+        deadline: float | None,
+        future: "Future[T]",
+    ) -> None:
+        self._work = work
+        self._after_rollback = after_rollback
+        self._future: Future[object] = future  # type: ignore[assignment]  # it gets what the work returns
+        self.deadline = deadline
+
+    def is_wanted(self) -> bool:
+        """Return whether the future was not cancelled."""
+        return self._future.set_running_or_notify_cancel()
+
+    def run(self, tx: Transaction) -> object:
+        """Do the work."""
+        return self._work(tx)
+
+    def refused(self, tx: Transaction, error: BaseException) -> None:
+        """Let the caller write about a failure."""
+        if self._after_rollback is not None:
+            self._after_rollback(tx, error)
+
+    def settle(self, value: object, error: BaseException | None) -> None:
+        """Resolve the future."""
+        if error is None:
+            self._future.set_result(value)
+        else:
+            self._future.set_exception(error)

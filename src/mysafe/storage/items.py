@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Items as rows: sealed parts and the clear columns that find them. Only the unit of work may write here."""
 
-from collections.abc import Sequence
+from collections.abc import Collection
 from typing import NamedTuple
 
 from sqlalchemy import ColumnElement, bindparam, delete, func, literal_column, select, union, update
@@ -9,7 +9,7 @@ from sqlalchemy import insert as insert_into
 
 from mysafe.storage.engine import Transaction
 from mysafe.storage.schema import grants_idx, group_members_idx, item_versions, items
-from mysafe.storage.statements import Statement, compile_statement, insert_all
+from mysafe.storage.statements import Row, Statement, compile_statement, insert_all
 
 
 class ItemRow(NamedTuple):
@@ -87,26 +87,36 @@ _KEEP = compile_statement(
     ),
     ("kind", "id", "version"),
 )
-_DROP_GRANTS = compile_statement(
-    delete(grants_idx).where(grants_idx.c.kind == bindparam("kind"), grants_idx.c.item_id == bindparam("id")),
-    ("kind", "id"),
+_DROP_GRANT = compile_statement(
+    delete(grants_idx).where(*(column == bindparam(column.name) for column in grants_idx.columns)),
+    tuple(column.name for column in grants_idx.columns),
 )
 _COUNT = compile_statement(select(func.count()).select_from(items), ())
 _CANDIDATES = _candidates()
 
 
-def insert(tx: Transaction, row: ItemRow, grants: Sequence[tuple[int, int]]) -> None:
-    """Store a new item. `grants` are pairs of principal type and principal id for the index.
+Grants = Collection[tuple[int, int]]
+"""For the index: pairs of principal type and principal id."""
+
+
+def insert(tx: Transaction, row: ItemRow, grants: Grants) -> None:
+    """Store a new item and who it is shared with.
 
     Raises:
         UniqueClash: its identifier code is taken.
     """
     tx.execute(_INSERT, *row)
-    _insert_grants(tx, row, grants)
+    if grants:
+        tx.execute_many(_INSERT_GRANT, _grant_rows(row, grants))
 
 
-def replace(tx: Transaction, row: ItemRow, grants: Sequence[tuple[int, int]]) -> bool:
+def replace(tx: Transaction, row: ItemRow, before: Grants, after: Grants) -> bool:
     """Store the next version of an item and keep the one before; return False if the stored one is not that one.
+
+    Args:
+        row: the new version.
+        before: who the version before was shared with.
+        after: who this one is shared with.
 
     Raises:
         UniqueClash: its identifier code is taken.
@@ -115,8 +125,12 @@ def replace(tx: Transaction, row: ItemRow, grants: Sequence[tuple[int, int]]) ->
         return False
     if not tx.execute(_REPLACE, *row[2:], row.kind, row.id, row.version - 1):
         return False
-    tx.execute(_DROP_GRANTS, row.kind, row.id)
-    _insert_grants(tx, row, grants)
+    dropped, added = set(before) - set(after), set(after) - set(before)
+    # What the index has too much, whoever put it there, must not be in the way of what is added.
+    if dropped or added:
+        tx.execute_many(_DROP_GRANT, _grant_rows(row, dropped | added))
+    if added:
+        tx.execute_many(_INSERT_GRANT, _grant_rows(row, added))
     return True
 
 
@@ -138,9 +152,8 @@ def count(tx: Transaction) -> int:
     return int(str(number))
 
 
-def _insert_grants(tx: Transaction, row: ItemRow, grants: Sequence[tuple[int, int]]) -> None:
-    if grants:
-        tx.execute_many(_INSERT_GRANT, [(*grant, row.kind, row.id) for grant in grants])
+def _grant_rows(row: ItemRow, grants: Grants) -> list[Row]:
+    return [(*grant, row.kind, row.id) for grant in grants]
 
 
 _item_row = ItemRow._make  # strict tables hold just these types

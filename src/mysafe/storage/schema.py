@@ -97,7 +97,6 @@ grants_idx = Table(
     Column("principal_id", Number, primary_key=True, autoincrement=False),
     Column("kind", Word, primary_key=True),
     Column("item_id", Number, primary_key=True, autoincrement=False),
-    Index("grants_by_item", "item_id", "kind"),
     sqlite_strict=True,
     sqlite_with_rowid=False,
 )

@@ -7,33 +7,33 @@ The writer thread takes whatever is queued into one transaction. An answer is gi
     BEGIN IMMEDIATE
     take whatever else is queued, at most 256 units, and run every one
     COMMIT                                            one fsync for all of them
-    resolve every future: its value, or its own exception
+    settle every unit: its value, or its own exception
 
 A unit that fails before it wrote anything needs no undoing. If one fails after that, the whole group is rolled back
 and run again with a savepoint for each unit, so that its neighbours commit without it. That is rare, and it spares
 two statements for every unit of every other group.
 """
 
+import logging
 import os
 import sys
 import threading
 import time
 from collections.abc import Callable
-from concurrent.futures import Future
 from pathlib import Path
 from queue import Empty, SimpleQueue
-from typing import Generic, NamedTuple, Self, TypeVar
+from typing import Self
 
 import apsw
 
 from mysafe.domain.errors import Busy, DeadlinePassed, Unavailable
-from mysafe.storage.engine import Transaction
+from mysafe.storage.engine import Engine, Unit
 from mysafe.storage.hosting import Host, run_hosted
 from mysafe.storage.migrations import migrate
 from mysafe.storage.sqlite_connection import check_file, connect, create_file, is_failed_sync, translated
 from mysafe.storage.sqlite_transaction import SqliteTransaction
 
-T = TypeVar("T")
+_log = logging.getLogger("mysafe.storage")
 
 LARGEST_GROUP = 256
 LONGEST_QUEUE = 4096
@@ -44,13 +44,6 @@ def stop_the_process() -> None:
     """End the process at once: an fsync failed, so nobody knows what is on disk. A restart reads it anew."""
     print("mysafe: an fsync of the database failed; stopping", file=sys.stderr, flush=True)  # noqa: T201  # last words
     os._exit(70)
-
-
-class _Unit(NamedTuple, Generic[T]):
-    work: Callable[[Transaction], T]
-    after_rollback: Callable[[Transaction, BaseException], None] | None
-    deadline: float | None
-    future: "Future[T]"
 
 
 class _Spoiled(Exception):
@@ -64,10 +57,10 @@ class _Spoiled(Exception):
         self.failure = failure
 
 
-Outcome = tuple["Future[object]", object, BaseException | None]
+Outcome = tuple[Unit, object, BaseException | None]
 
 
-class SqliteEngine:
+class SqliteEngine(Engine):
     """A SQLite database. Use `create` or `open`.
 
     Args:
@@ -77,8 +70,8 @@ class SqliteEngine:
 
     def __init__(self, path: Path, *, on_fatal: Callable[[], None] = stop_the_process) -> None:
         self._on_fatal = on_fatal
-        self._queue: SimpleQueue[_Unit[object] | None] = SimpleQueue()
-        self._looks: SimpleQueue[_Unit[object] | None] = SimpleQueue()
+        self._queue: SimpleQueue[Unit | None] = SimpleQueue()
+        self._looks: SimpleQueue[Unit | None] = SimpleQueue()
         self._is_closed = False
         self._is_over = False  # the writer has seen the mark that ends its queue
         self._gate = threading.Lock()  # nothing comes into a queue behind the mark that ends it
@@ -108,19 +101,13 @@ class SqliteEngine:
             connection.close()
         return cls(path)
 
-    def submit(
-        self,
-        work: Callable[[Transaction], T],
-        *,
-        after_rollback: Callable[[Transaction, BaseException], None] | None = None,
-        deadline: float | None = None,
-    ) -> "Future[T]":
-        """Run work that may write; see `Engine.submit`. The future fails with Busy if too much is queued."""
-        return self._enqueue(self._queue, _Unit(work, after_rollback, deadline, Future()))
+    def enqueue(self, unit: Unit) -> None:
+        """Run a unit that may write; see `Engine.enqueue`."""
+        self._put(self._queue, unit)
 
-    def look(self, work: Callable[[Transaction], T], *, deadline: float | None = None) -> "Future[T]":
-        """Run work that only reads; see `Engine.look`. The future fails with Busy if too much is queued."""
-        return self._enqueue(self._looks, _Unit(work, None, deadline, Future()))
+    def enqueue_look(self, unit: Unit) -> None:
+        """Run a unit that only reads; see `Engine.enqueue_look`."""
+        self._put(self._looks, unit)
 
     def run_units_on(self, host: Host | None) -> None:
         """Let the units that may write run on the host's thread from now on; None takes that back."""
@@ -136,22 +123,21 @@ class SqliteEngine:
         for thread in self._threads:
             thread.join()
 
-    def _enqueue(self, queue: "SimpleQueue[_Unit[object] | None]", unit: _Unit[T]) -> "Future[T]":
+    def _put(self, queue: SimpleQueue[Unit | None], unit: Unit) -> None:
         is_full = queue.qsize() >= LONGEST_QUEUE
         with self._gate:
             is_refused = is_full or self._is_closed
             if not is_refused:
-                queue.put(unit)  # type: ignore[arg-type]  # a unit of T is one of object to the queue
+                queue.put(unit)
         if is_refused:
-            unit.future.set_exception(Busy())
-        return unit.future
+            unit.settle(None, Busy())
 
     # -- the writer -------------------------------------------------------------------------------------------------
 
     def _write(self, connection: apsw.Connection) -> None:
         tx = SqliteTransaction(connection)
         while (unit := self._queue.get()) is not None:
-            group: list[_Unit[object]] = []
+            group: list[Unit] = []
             _join(group, unit)
             self._commit_group(connection, tx, group)
             if self._is_over:
@@ -162,7 +148,7 @@ class SqliteEngine:
             pass  # a gap in the numbers is no harm
         connection.close()
 
-    def _commit_group(self, connection: apsw.Connection, tx: SqliteTransaction, group: list[_Unit[object]]) -> None:
+    def _commit_group(self, connection: apsw.Connection, tx: SqliteTransaction, group: list[Unit]) -> None:
         try:
             connection.execute("BEGIN IMMEDIATE")
             outcomes = run_hosted(self._host, lambda: self._run_group(connection, tx, group))
@@ -184,9 +170,7 @@ class SqliteEngine:
         except RuntimeError:  # the host is gone
             _resolve(outcomes)
 
-    def _run_group(
-        self, connection: apsw.Connection, tx: SqliteTransaction, group: list[_Unit[object]]
-    ) -> list[Outcome] | None:
+    def _run_group(self, connection: apsw.Connection, tx: SqliteTransaction, group: list[Unit]) -> list[Outcome] | None:
         """Return the outcomes of the units, None if one left something to undo."""
         tx.begin()
         self._take_waiting(group)
@@ -195,7 +179,7 @@ class SqliteEngine:
         except _Spoiled:
             return None
 
-    def _take_waiting(self, group: list[_Unit[object]]) -> None:
+    def _take_waiting(self, group: list[Unit]) -> None:
         """Let all units that wait join a group, as far as it may grow. It begins now, so the latest come along."""
         while len(group) < LARGEST_GROUP:
             try:
@@ -208,34 +192,33 @@ class SqliteEngine:
             _join(group, unit)
 
     def _fail_group(
-        self, connection: apsw.Connection, tx: SqliteTransaction, group: list[_Unit[object]], failure: BaseException
+        self, connection: apsw.Connection, tx: SqliteTransaction, group: list[Unit], failure: BaseException
     ) -> None:
         """Nothing of the group is on disk, and nobody was answered."""
         try:
             _roll_back(connection, tx)
         except apsw.Error as error:
             failure = translated(error)
-        for unit in group:
-            unit.future.set_exception(failure)
+        _resolve([(unit, None, failure) for unit in group])
 
     # -- the readers ------------------------------------------------------------------------------------------------
 
     def _read(self, connection: apsw.Connection) -> None:
         tx = SqliteTransaction(connection)
         while (unit := self._looks.get()) is not None:
-            if not unit.future.set_running_or_notify_cancel():
+            if not unit.is_wanted():
                 continue
             try:
                 outcome = _look(connection, tx, unit)
             except apsw.Error as error:
-                outcome = unit.future, None, translated(error)
+                outcome = unit, None, translated(error)
             _resolve([outcome])
         connection.close()
 
 
-def _join(group: list[_Unit[object]], unit: _Unit[object]) -> None:
-    """Add a unit to a group, unless its caller cancelled it; from here on that is no longer possible."""
-    if unit.future.set_running_or_notify_cancel():
+def _join(group: list[Unit], unit: Unit) -> None:
+    """Add a unit to a group, unless nobody waits for it any more."""
+    if unit.is_wanted():
         group.append(unit)
 
 
@@ -244,32 +227,32 @@ def _at_once(function: Callable[[], None]) -> None:
 
 
 def _resolve(outcomes: list[Outcome]) -> None:
-    for future, value, failure in outcomes:
-        if failure is None:
-            future.set_result(value)
-        else:
-            future.set_exception(failure)
+    for unit, value, failure in outcomes:
+        try:
+            unit.settle(value, failure)
+        except Exception as error:  # noqa: BLE001  # the others are waiting
+            _log.error("a unit could not be settled: %s", type(error).__name__)
 
 
-def _look(connection: apsw.Connection, tx: SqliteTransaction, unit: _Unit[object]) -> Outcome:
+def _look(connection: apsw.Connection, tx: SqliteTransaction, unit: Unit) -> Outcome:
     connection.execute("BEGIN")
     try:
         tx.begin()
-        return unit.future, _begun(tx, unit), None
+        return unit, _begun(tx, unit), None
     except BaseException as failure:  # noqa: BLE001  # whatever the work raises is its caller's
-        return unit.future, None, failure
+        return unit, None, failure
     finally:
         if connection.in_transaction:
             connection.execute("ROLLBACK")
 
 
-def _begun(tx: SqliteTransaction, unit: _Unit[object]) -> object:
+def _begun(tx: SqliteTransaction, unit: Unit) -> object:
     if unit.deadline is not None and time.monotonic() > unit.deadline:
         raise DeadlinePassed
-    return unit.work(tx)
+    return unit.run(tx)
 
 
-def _run_hopefully(connection: apsw.Connection, tx: SqliteTransaction, unit: _Unit[object]) -> Outcome:
+def _run_hopefully(connection: apsw.Connection, tx: SqliteTransaction, unit: Unit) -> Outcome:
     """Run a unit without a savepoint. Raises _Spoiled if it fails and there is something to undo."""
     tx.has_written = False
     try:
@@ -277,14 +260,12 @@ def _run_hopefully(connection: apsw.Connection, tx: SqliteTransaction, unit: _Un
     except BaseException as failure:  # noqa: BLE001  # whatever the work raises is its caller's
         if tx.has_written or not connection.in_transaction:
             raise _Spoiled(failure) from None
-        return unit.future, None, _after_rollback(connection, tx, unit, failure)
+        return unit, None, _after_rollback(connection, tx, unit, failure)
     _check_that_it_lasts(connection)
-    return unit.future, value, None
+    return unit, value, None
 
 
-def _run_group_carefully(
-    connection: apsw.Connection, tx: SqliteTransaction, group: list[_Unit[object]]
-) -> list[Outcome]:
+def _run_group_carefully(connection: apsw.Connection, tx: SqliteTransaction, group: list[Unit]) -> list[Outcome]:
     tx.begin()
     return [_run_carefully(connection, tx, unit) for unit in group]
 
@@ -296,7 +277,7 @@ def _roll_back(connection: apsw.Connection, tx: SqliteTransaction) -> None:
         connection.execute("ROLLBACK")
 
 
-def _run_carefully(connection: apsw.Connection, tx: SqliteTransaction, unit: _Unit[object]) -> Outcome:
+def _run_carefully(connection: apsw.Connection, tx: SqliteTransaction, unit: Unit) -> Outcome:
     """Run a unit inside a savepoint, and undo it alone if it fails. Raises _Spoiled if it cannot be undone alone."""
     connection.execute("SAVEPOINT unit")
     try:
@@ -307,10 +288,10 @@ def _run_carefully(connection: apsw.Connection, tx: SqliteTransaction, unit: _Un
         connection.execute("ROLLBACK TO unit")
         connection.execute("RELEASE unit")
         tx.rolled_back()
-        return unit.future, None, _after_rollback(connection, tx, unit, failure)
+        return unit, None, _after_rollback(connection, tx, unit, failure)
     _check_that_it_lasts(connection)
     connection.execute("RELEASE unit")
-    return unit.future, value, None
+    return unit, value, None
 
 
 def _check_that_it_lasts(connection: apsw.Connection) -> None:
@@ -320,13 +301,11 @@ def _check_that_it_lasts(connection: apsw.Connection) -> None:
 
 
 def _after_rollback(
-    connection: apsw.Connection, tx: SqliteTransaction, unit: _Unit[object], failure: BaseException
+    connection: apsw.Connection, tx: SqliteTransaction, unit: Unit, failure: BaseException
 ) -> BaseException:
     """Let the unit write about its failure; return what its caller is told."""
-    if unit.after_rollback is None:
-        return failure
     try:
-        unit.after_rollback(tx, failure)
+        unit.refused(tx, failure)
     except BaseException as second:  # noqa: BLE001  # the failure could not be recorded: that is what counts now
         if not connection.in_transaction:
             raise _Spoiled(second) from None

@@ -52,9 +52,21 @@ def test_an_id_cannot_be_stored_twice(engine: SqliteEngine) -> None:
 def test_a_new_version_replaces_item_and_grants(engine: SqliteEngine) -> None:
     engine.submit(partial(items.insert, row=item_row(7), grants=[(USER, 3)])).result()
     second = item_row(7, version=2)._replace(meta=b"new meta", secret=b"new secret")
-    assert engine.submit(partial(items.replace, row=second, grants=[(USER, 5)])).result() is True
+    assert engine.submit(partial(items.replace, row=second, before=[(USER, 3)], after=[(USER, 5)])).result() is True
     assert engine.look(partial(items.find, kind="password", item_id=7)).result() == second
     assert engine.look(partial(grants_of, item_id=7)).result() == [(USER, 5)]
+
+
+def test_only_the_grants_that_change_are_written_and_a_stray_one_is_not_in_the_way(engine: SqliteEngine) -> None:
+    engine.submit(partial(items.insert, row=item_row(7), grants=[(USER, 3), (GROUP, 4)])).result()
+    stray = Statement("INSERT INTO grants_idx VALUES (1, 9, 'password', 7)")
+    engine.submit(lambda tx: tx.execute(stray)).result()
+    second, third = item_row(7, version=2), item_row(7, version=3)
+    before, after = [(USER, 3), (GROUP, 4)], [(GROUP, 4), (USER, 9)]
+    assert engine.submit(partial(items.replace, row=second, before=before, after=after)).result() is True
+    assert engine.look(partial(grants_of, item_id=7)).result() == [(USER, 9), (GROUP, 4)]
+    assert engine.submit(partial(items.replace, row=third, before=after, after=[])).result() is True
+    assert engine.look(partial(grants_of, item_id=7)).result() == []
 
 
 VERSIONS = Statement("SELECT version, owner_id, meta, secret FROM item_versions WHERE kind = ? AND id = ? ORDER BY 1")
@@ -64,7 +76,7 @@ def test_every_version_that_is_replaced_is_kept(engine: SqliteEngine) -> None:
     engine.submit(partial(items.insert, row=item_row(7), grants=[])).result()
     for version in (2, 3):
         row = item_row(7, version=version)._replace(meta=b"meta %d" % version)
-        assert engine.submit(partial(items.replace, row=row, grants=[])).result() is True
+        assert engine.submit(partial(items.replace, row=row, before=[], after=[])).result() is True
     kept = engine.look(lambda tx: tx.rows(VERSIONS, "password", 7)).result()
     assert kept == [(1, 1, b"meta", b"secret"), (2, 1, b"meta 2", b"secret")]
 
@@ -77,9 +89,11 @@ def test_an_index_of_an_identifier_code_is_taken_once_and_its_item_may_keep_it(e
     for number in (8, 9):
         engine.submit(partial(items.insert, row=item_row(number), grants=[])).result()  # none never collides
     same = item_row(7, version=2, ident_bidx=b"code")
-    assert engine.submit(partial(items.replace, row=same, grants=[])).result() is True
+    assert engine.submit(partial(items.replace, row=same, before=[], after=[])).result() is True
     with pytest.raises(UniqueClash):
-        engine.submit(partial(items.replace, row=item_row(8, version=2, ident_bidx=b"code"), grants=[])).result()
+        engine.submit(
+            partial(items.replace, row=item_row(8, version=2, ident_bidx=b"code"), before=[], after=[])
+        ).result()
     assert engine.look(lambda tx: tx.rows(VERSIONS, "password", 8)).result() == []
 
 
@@ -88,7 +102,7 @@ def test_a_version_that_does_not_follow_the_stored_one_changes_nothing(engine: S
     row = item_row(7)
     engine.submit(partial(items.insert, row=row, grants=[(USER, 3)])).result()
     other = item_row(7, version=version)._replace(meta=b"other")
-    assert engine.submit(partial(items.replace, row=other, grants=[])).result() is False
+    assert engine.submit(partial(items.replace, row=other, before=[], after=[])).result() is False
     assert engine.look(partial(items.find, kind="password", item_id=7)).result() == row
     assert engine.look(partial(grants_of, item_id=7)).result() == [(USER, 3)]
 

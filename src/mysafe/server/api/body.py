@@ -18,6 +18,11 @@ class ClientGone(Exception):
     """The client hung up before its request was complete; nobody is left to answer."""
 
 
+def has_body(headers: Mapping[bytes, bytes]) -> bool:
+    """Return whether a request has a body (RFC 9112, section 6.3)."""
+    return b"content-length" in headers or b"transfer-encoding" in headers
+
+
 async def read_body(
     receive: Callable[[], Awaitable[MutableMapping[str, Any]]], headers: Mapping[bytes, bytes], limit_bytes: int
 ) -> bytes:
@@ -29,8 +34,6 @@ async def read_body(
         ClientGone: the client hung up.
     """
     announced = headers.get(b"content-length")
-    if announced is None and b"transfer-encoding" not in headers:
-        return b""  # RFC 9112, section 6.3: a request without either has no body
     if announced is not None and int(announced) > limit_bytes:
         raise TooLarge(limit_bytes)
     began = time.monotonic()

@@ -3,44 +3,35 @@
 
 import asyncio
 import time
-from concurrent.futures import Future
-from typing import TypeVar
+from functools import partial
+from typing import Any
 
 from mysafe.domain.errors import DeadlinePassed
-
-T = TypeVar("T")
+from mysafe.services.vault import Settle
 
 SWEEP_SECONDS = 0.25
 """How late a deadline may be noticed."""
 
 
 class Deadlines:
-    """Wait for the engine's futures in an event loop, each until its deadline."""
+    """Wait in an event loop for what the vault settles, each until its deadline."""
 
     def __init__(self) -> None:
-        self._waiting: dict[asyncio.Future[None], float] = {}
+        self._waiting: dict[asyncio.Future[Any], float] = {}
         self._timer: asyncio.TimerHandle | None = None
 
-    async def settled(self, future: "Future[T]", deadline: float) -> T:
-        """Return the value of a future that another thread, or this loop, resolves.
+    def expect(self, deadline: float) -> tuple[asyncio.Future[Any], Settle]:
+        """Return a future of the running loop, and the function that settles it, from any thread.
 
-        Args:
-            deadline: `time.monotonic()` until which to wait, give or take SWEEP_SECONDS.
-
-        Raises:
-            DeadlinePassed: it is not resolved in time. What it does may still happen.
+        At `deadline`, in `time.monotonic()`, give or take SWEEP_SECONDS, the future fails with DeadlinePassed. What
+        was begun may still happen then.
         """
         loop = asyncio.get_running_loop()
-        waiter: asyncio.Future[None] = loop.create_future()
+        waiter: asyncio.Future[Any] = loop.create_future()
         self._waiting[waiter] = deadline
         if self._timer is None:
             self._timer = loop.call_later(SWEEP_SECONDS, self._sweep, loop)
-        future.add_done_callback(lambda _: _wake_on(loop, waiter))
-        try:
-            await waiter
-        finally:
-            del self._waiting[waiter]
-        return future.result()
+        return waiter, partial(self._settle, loop, waiter)
 
     def _sweep(self, loop: asyncio.AbstractEventLoop) -> None:
         now = time.monotonic()
@@ -49,19 +40,31 @@ class Deadlines:
                 waiter.set_exception(DeadlinePassed())
         self._timer = loop.call_later(SWEEP_SECONDS, self._sweep, loop) if self._waiting else None
 
+    def _settle(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        waiter: asyncio.Future[Any],
+        value: object,
+        error: BaseException | None,
+    ) -> None:
+        if _is_running(loop):
+            self._settle_here(waiter, value, error)
+        else:
+            loop.call_soon_threadsafe(self._settle_here, waiter, value, error)
 
-def _wake_on(loop: asyncio.AbstractEventLoop, waiter: "asyncio.Future[None]") -> None:
-    """Wake the waiter from whatever thread resolved what it waits for."""
+    def _settle_here(self, waiter: asyncio.Future[Any], value: object, error: BaseException | None) -> None:
+        del self._waiting[waiter]
+        if waiter.done():  # too late, or its request was cancelled
+            return
+        if error is None:
+            waiter.set_result(value)
+        else:
+            waiter.set_exception(error)
+
+
+def _is_running(loop: asyncio.AbstractEventLoop) -> bool:
+    """Return whether this is the thread that runs the loop."""
     try:
-        is_here = asyncio.get_running_loop() is loop
+        return asyncio.get_running_loop() is loop
     except RuntimeError:
-        is_here = False
-    if is_here:
-        _wake(waiter)
-    else:
-        loop.call_soon_threadsafe(_wake, waiter)
-
-
-def _wake(waiter: "asyncio.Future[None]") -> None:
-    if not waiter.done():
-        waiter.set_result(None)
+        return False

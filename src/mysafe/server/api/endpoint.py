@@ -20,7 +20,7 @@ from typing import Any, NamedTuple, NoReturn
 from mysafe.domain.errors import InvalidInput, VaultError
 from mysafe.domain.secret_text import SecretText
 from mysafe.protocol.compatibility import Compatibility
-from mysafe.server.api.body import ClientGone, read_body
+from mysafe.server.api.body import ClientGone, has_body, read_body
 from mysafe.server.api.call import Answer, Call, FindOperation, Operation, Step
 from mysafe.server.api.deadlines import Deadlines
 from mysafe.server.api.errors import answer_to, no_route, unexpected
@@ -99,7 +99,8 @@ class Api:
         except Exception as error:  # noqa: BLE001  # the outermost place: nothing may reach the web server
             _report(error, request_id)
             answer = unexpected(self._compatibility)
-        await _send(send, answer, request_id)
+        await send({"type": "http.response.start", "status": answer.status, "headers": _headers(answer, request_id)})
+        await send({"type": "http.response.body", "body": answer.body})
 
     async def _live(self, receive: Receive, send: Send) -> None:
         """Lend the vault this event loop while the server runs."""
@@ -118,31 +119,31 @@ class Api:
         headers: dict[bytes, bytes] = dict(scope["headers"])
         caller = self._caller(scope, headers)
         identify = None if operation.is_public else bearer(_bearer_token(headers), caller)
-        began = time.monotonic()
-        body = await read_body(receive, headers, self._limits.body_bytes)
+        deadline = time.monotonic() + self._limits.request_seconds
+        body = await read_body(receive, headers, self._limits.body_bytes) if has_body(headers) else b""
         call = Call(
             operation.method, match.identifier, scope["query_string"], headers, body, caller, self._compatibility
         )
         agent = headers.get(b"user-agent", b"").decode("latin-1")[:LONGEST_AGENT]
         origin = Origin(caller.address, agent, request_id, operation.action)
         try:
-            return await self._carry_out(operation, call, identify, origin, began + self._limits.request_seconds)
+            step = _step(operation, call)
+            return step.encode(await self._begun(step, identify, origin, deadline))
         except VaultError as error:
             refused = operation.refuse(call, error) if operation.refuse else None
             if refused is None:
                 raise
             return refused
 
-    async def _carry_out(
-        self, operation: Operation, call: Call, identify: Identify | None, origin: Origin, deadline: float
-    ) -> Answer:
-        step = _step(operation, call)
+    def _begun(self, step: Step, identify: Identify | None, origin: Origin, deadline: float) -> asyncio.Future[Any]:
+        """Begin what a handler wants done, and return what waits for its end."""
         who = step.identify or identify
         if who is None:
             raise RuntimeError("a public operation must say how to identify its caller")
-        run = self._vault.look if step.is_look else self._vault.run
-        future = run(who, step.work, origin=origin, deadline=deadline)
-        return step.encode(await self._deadlines.settled(future, deadline))
+        begin = self._vault.begin_look if step.is_look else self._vault.begin
+        waiter, settle = self._deadlines.expect(deadline)
+        begin(who, step.work, settle, origin=origin, deadline=deadline)
+        return waiter
 
     def _caller(self, scope: Scope, headers: dict[bytes, bytes]) -> Caller:
         peer = scope["client"][0] if scope.get("client") else ""
@@ -184,12 +185,10 @@ def _report(error: Exception, request_id: str) -> None:
     _log.error("unexpected %s", type(error).__name__, extra={"request_id": request_id, "frames": where})
 
 
-async def _send(send: Send, answer: Answer, request_id: str) -> None:
-    headers = [
+def _headers(answer: Answer, request_id: str) -> list[tuple[bytes, bytes]]:
+    return [
         *COMMON_HEADERS,
         (b"content-length", b"%d" % len(answer.body)),
         (b"x-request-id", request_id.encode("ascii")),
         *answer.headers,
     ]
-    await send({"type": "http.response.start", "status": answer.status, "headers": headers})
-    await send({"type": "http.response.body", "body": answer.body})

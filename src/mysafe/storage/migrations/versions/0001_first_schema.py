@@ -119,7 +119,6 @@ def _make_items() -> None:
         sqlite_strict=True,
         sqlite_with_rowid=False,
     )
-    op.create_index("grants_by_item", "grants_idx", ["item_id", "kind"])
 
 
 def _make_audit() -> None:
