@@ -2,6 +2,7 @@
 """Give up waiting when a request's time is over. One timer for all requests: a timer each would cost every request."""
 
 import asyncio
+import threading
 import time
 from functools import partial
 from typing import Any
@@ -14,19 +15,25 @@ SWEEP_SECONDS = 0.25
 
 
 class Deadlines:
-    """Wait in an event loop for what the vault settles, each until its deadline."""
+    """Wait in one event loop for what the vault settles, each until its deadline."""
 
     def __init__(self) -> None:
         self._waiting: dict[asyncio.Future[Any], float] = {}
         self._timer: asyncio.TimerHandle | None = None
+        # Asking for the running loop is a system call (Python 3.11), twice for each request.
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._thread = 0
 
     def expect(self, deadline: float) -> tuple[asyncio.Future[Any], Settle]:
-        """Return a future of the running loop, and the function that settles it, from any thread.
+        """Return a future of the loop this runs in, and the function that settles it, from any thread.
 
         At `deadline`, in `time.monotonic()`, give or take SWEEP_SECONDS, the future fails with DeadlinePassed. What
         was begun may still happen then.
         """
-        loop = asyncio.get_running_loop()
+        loop = self._loop
+        if loop is None:
+            loop, self._thread = asyncio.get_running_loop(), threading.get_ident()
+            self._loop = loop
         waiter: asyncio.Future[Any] = loop.create_future()
         self._waiting[waiter] = deadline
         if self._timer is None:
@@ -47,7 +54,7 @@ class Deadlines:
         value: object,
         error: BaseException | None,
     ) -> None:
-        if _is_running(loop):
+        if threading.get_ident() == self._thread:
             self._settle_here(waiter, value, error)
         else:
             loop.call_soon_threadsafe(self._settle_here, waiter, value, error)
@@ -60,11 +67,3 @@ class Deadlines:
             waiter.set_result(value)
         else:
             waiter.set_exception(error)
-
-
-def _is_running(loop: asyncio.AbstractEventLoop) -> bool:
-    """Return whether this is the thread that runs the loop."""
-    try:
-        return asyncio.get_running_loop() is loop
-    except RuntimeError:
-        return False
