@@ -32,7 +32,7 @@ REVEALING_FILES = frozenset(
         "src/mysafe/services/payloads.py",
         "src/mysafe/services/principals.py",
         "src/mysafe/services/registry.py",
-        "src/mysafe/services/users.py",
+        "src/mysafe/services/accounts/users.py",
     }
 )
 """The only files where a plaintext leaves its SecretText. A new one is a decision: say why in the review."""

@@ -20,7 +20,7 @@ from mysafe.domain.access_keys import AccessKeyDraft
 from mysafe.domain.errors import Conflict, DatabaseUnreachable
 from mysafe.domain.principals import UserDraft
 from mysafe.domain.secret_text import SecretText
-from mysafe.services import access_keys, groups, users
+from mysafe.services.accounts import access_keys, groups, users
 from mysafe.services.authentication import local_operator
 from mysafe.services.unit_of_work import UnitOfWork
 from mysafe.services.vault import Vault

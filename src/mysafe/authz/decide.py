@@ -43,8 +43,11 @@ NEEDED_RIGHT = {
 }
 """The least right on an item that each action on an item needs (contract 1.7)."""
 
-USER_ACTIONS = frozenset({Action.ITEM_CREATE, Action.ITEM_LIST, Action.TOKEN_ISSUE})
+USER_ACTIONS = frozenset({Action.ITEM_CREATE, Action.ITEM_LIST, Action.TOKEN_ISSUE, Action.ACCOUNT_READ})
 """What every authenticated user may do without a right on an item."""
+
+ADMINISTRATOR_ACTIONS = frozenset[Action]()
+"""What an administrator may do besides what every user may. None of them shows or changes content (R-AZ-07)."""
 
 OPERATOR_ACTIONS = frozenset(
     {
@@ -97,5 +100,6 @@ def decide(actor: Actor, action: Action) -> Decision:
     if actor.is_operator:
         may = action in OPERATOR_ACTIONS
     else:
-        may = actor.user_id > 0 and action in USER_ACTIONS
+        allowed = USER_ACTIONS | ADMINISTRATOR_ACTIONS if actor.is_admin else USER_ACTIONS
+        may = actor.user_id > 0 and action in allowed
     return ALLOWED if may else Decision(is_allowed=False, reason=f"may not {action}")

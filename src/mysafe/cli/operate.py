@@ -19,10 +19,11 @@ from mysafe.domain.access_keys import AccessKeyDraft
 from mysafe.domain.errors import InvalidField, MissingField, TooLong
 from mysafe.domain.principals import UserDraft
 from mysafe.domain.secret_text import SecretText
-from mysafe.services import access_keys, audit_trail, groups, users
+from mysafe.services import audit_trail
+from mysafe.services.accounts import access_keys, groups, users
+from mysafe.services.accounts.users import LONGEST_PASSWORD_BYTES
 from mysafe.services.authentication import local_operator
 from mysafe.services.unit_of_work import UnitOfWork
-from mysafe.services.users import LONGEST_PASSWORD_BYTES
 
 T = TypeVar("T")
 

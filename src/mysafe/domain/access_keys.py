@@ -72,7 +72,7 @@ class Session:
     __slots__ = ("_is_sound", "actor", "key", "token")
 
     def __init__(self, token: AccessToken, key: AccessKey | None, user: User | None) -> None:
-        self.actor = Actor(token.user_id, token.access_key_id)
+        self.actor = Actor(token.user_id, token.access_key_id, is_admin=user is not None and user.is_admin)
         self.token = token
         self.key = key
         self._is_sound = (

@@ -14,6 +14,7 @@ class Action(StrEnum):
     ITEM_ACTIVATE = "item.activate"
     ITEM_DEACTIVATE = "item.deactivate"
     TOKEN_ISSUE = "token.issue"  # the name of an action
+    ACCOUNT_READ = "account.read"
     USER_CREATE = "user.create"
     USER_UPDATE = "user.update"
     GROUP_CREATE = "group.create"

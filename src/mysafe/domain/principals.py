@@ -50,12 +50,13 @@ class Actor:
     """Who is behind a request, and with which credential (the subject of NIST SP 800-162).
 
     `user_id` and `access_key_id` are 0 where there is none. `is_operator` marks the local command line,
-    which may administer but never read an item.
+    which may administer but never read an item. `is_admin` marks an administrator, who has no right on items either.
     """
 
     user_id: UserId
     access_key_id: AccessKeyId
     is_operator: bool = False
+    is_admin: bool = False
 
 
 NOBODY = Actor(UserId(0), AccessKeyId(0))

@@ -1,31 +1,40 @@
 # SPDX-License-Identifier: Apache-2.0
 """The route table: one line for each operation, and how a path finds its line (contract 1.1)."""
 
+from collections import defaultdict
 from collections.abc import Iterable
 
 from mysafe.domain.actions import Action
 from mysafe.server.api import items, oauth2
 from mysafe.server.api.call import Match, Operation
+from mysafe.server.api.manage import me
 from mysafe.server.paths import canonical_path
 
 OPERATIONS = (
     Operation("POST", "/api/oauth2/token", Action.TOKEN_ISSUE, oauth2.token, is_public=True, refuse=oauth2.refuse),
     Operation("GET", "/api/oauth2/token", Action.TOKEN_ISSUE, oauth2.token, is_public=True, refuse=oauth2.refuse),
     *(operation for wire in items.WIRES for operation in items.operations(wire)),
+    *me.OPERATIONS,
 )
 
 _IDENTIFIER = "/{identifier}"
 
 
 class Routes:
-    """Find operations by method and path. The identifier is always the last segment."""
+    """Find operations by method and path. A segment of a path in braces matches any text."""
 
     def __init__(self, operations: Iterable[Operation] = OPERATIONS) -> None:
-        self._operations = {(operation.method, operation.path): operation for operation in operations}
-        self._plain = {
-            (method, path.removesuffix(_IDENTIFIER).encode(), path.endswith(_IDENTIFIER)): operation
-            for (method, path), operation in self._operations.items()
-        }
+        self._plain: dict[tuple[str, bytes, bool], Operation] = {}
+        self._by_length: dict[tuple[str, int], list[tuple[list[str], Operation]]] = defaultdict(list)
+        for operation in operations:
+            method, path = operation.method, operation.path
+            parent = path.removesuffix(_IDENTIFIER)
+            if "{" not in parent:
+                self._plain[method, parent.encode(), path != parent] = operation
+            template = path.split("/")
+            self._by_length[method, len(template)].append((template, operation))
+        for templates in self._by_length.values():
+            templates.sort(key=lambda pair: [_is_variable(segment) for segment in pair[0]])  # words before variables
 
     def match(self, method: str, raw_path: bytes) -> Match | None:
         """Return what is asked for, or None for an unknown path or a wrong method."""
@@ -33,15 +42,19 @@ class Routes:
         if last.isdigit():  # the spelling of nearly every call needs no second one
             operation = self._plain.get((method, parent_path, True))
             if operation is not None:
-                return Match(operation, last.decode("ascii"))
+                return Match(operation, (last.decode("ascii"),))
         elif (operation := self._plain.get((method, raw_path, False))) is not None:
-            return Match(operation, "")
+            return Match(operation, ())
         path = canonical_path(raw_path)
-        if path is None:
-            return None
-        operation = self._operations.get((method, path))
-        if operation is not None and not path.endswith(_IDENTIFIER):
-            return Match(operation, "")
-        parent, _, identifier = path.rpartition("/")
-        operation = self._operations.get((method, parent + _IDENTIFIER))
-        return Match(operation, identifier) if operation is not None and identifier else None
+        return None if path is None else self._match_template(method, path.split("/"))
+
+    def _match_template(self, method: str, segments: list[str]) -> Match | None:
+        for template, operation in self._by_length.get((method, len(segments)), ()):
+            pairs = list(zip(template, segments, strict=True))
+            if all(wanted == given or (_is_variable(wanted) and given) for wanted, given in pairs):
+                return Match(operation, tuple(given for wanted, given in pairs if _is_variable(wanted)))
+        return None
+
+
+def _is_variable(segment: str) -> bool:
+    return segment.startswith("{")

@@ -31,10 +31,14 @@ class Registry:
         self._recorder = recorder
         self._now = now
 
+    def permit(self, action: Action) -> None:
+        """Decide on an action that concerns no item and changes nothing, and record it."""
+        self._recorder.permit(action)
+        self._recorder.allowed(action)
+
     def record_creation(self) -> None:
         """Record that this vault was made: the first row of its audit log."""
-        self._recorder.permit(Action.VAULT_CREATE)
-        self._recorder.allowed(Action.VAULT_CREATE)
+        self.permit(Action.VAULT_CREATE)
 
     def add_user(self, user: User, password_hash: str | None) -> User:
         """Store a new user and return it with its id and time. `password_hash` is a PHC string."""

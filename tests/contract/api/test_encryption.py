@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.asymmetric import padding, rsa
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from mysafe.domain.errors import NotFound
-from mysafe.services import access_keys
+from mysafe.services.accounts import access_keys
 from tests.support.server import RunningServer, authorization, private_key
 
 BODIES: dict[str, dict[str, Any]] = {

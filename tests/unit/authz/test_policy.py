@@ -4,6 +4,7 @@
 import pytest
 
 from mysafe.authz.decide import (
+    ADMINISTRATOR_ACTIONS,
     NEEDED_RIGHT,
     OPERATOR_ACTIONS,
     USER_ACTIONS,
@@ -97,19 +98,22 @@ def test_an_action_that_is_not_one_on_items_is_denied_even_to_the_owner(action: 
     assert not decide_on_item(OWNER, action, META, set()).is_allowed
 
 
-ADMINISTRATION = {
+OPERATION = {
     Action.USER_CREATE, Action.USER_UPDATE, Action.GROUP_CREATE, Action.ACCESS_KEY_CREATE,
     Action.ACCESS_KEY_UPDATE, Action.ACCESS_KEY_REVEAL, Action.AUDIT_READ, Action.VAULT_CREATE,
 }  # fmt: skip
-EVERYDAY = {Action.ITEM_CREATE, Action.ITEM_LIST, Action.TOKEN_ISSUE}
+EVERYDAY = {Action.ITEM_CREATE, Action.ITEM_LIST, Action.TOKEN_ISSUE, Action.ACCOUNT_READ}
+ADMINISTRATION: set[Action] = set()
+ADMINISTRATOR = Actor(UserId(1), AccessKeyId(7), is_admin=True)
 
 
 @pytest.mark.parametrize("action", sorted(Action))
 def test_outside_items_users_do_everyday_things_and_the_operator_administers(action: Action) -> None:
     assert decide(OWNER, action).is_allowed == (action in EVERYDAY)
-    assert decide(OPERATOR, action).is_allowed == (action in ADMINISTRATION)
+    assert decide(ADMINISTRATOR, action).is_allowed == (action in EVERYDAY | ADMINISTRATION)
+    assert decide(OPERATOR, action).is_allowed == (action in OPERATION)
     assert not decide(NOBODY, action).is_allowed
 
 
 def test_every_action_has_a_place_in_the_policy() -> None:
-    assert set(NEEDED_RIGHT) | USER_ACTIONS | OPERATOR_ACTIONS == set(Action)
+    assert set(NEEDED_RIGHT) | USER_ACTIONS | ADMINISTRATOR_ACTIONS | OPERATOR_ACTIONS == set(Action)

@@ -15,15 +15,20 @@ from mysafe.services.vault import Identify
 
 
 class Call(NamedTuple):
-    """One request, as far as a handler may know it. `identifier` is the last path segment, or ""."""
+    """One request, as far as a handler may know it. `segments` are what stands for the variables of its path."""
 
     method: str
-    identifier: str
+    segments: tuple[str, ...]
     query_string: bytes
     headers: Mapping[bytes, bytes]
     body: bytes
     caller: Caller
     compatibility: Compatibility
+
+    @property
+    def identifier(self) -> str:
+        """The first variable of the path, nearly always an identifier; "" without one."""
+        return self.segments[0] if self.segments else ""
 
     def fields(self) -> dict[str, object]:
         """Return the fields of the body, JSON or form. Raises BadBody."""
@@ -58,28 +63,65 @@ def _utf8(name: str, value: bytes) -> str:
         raise InvalidField(name) from None
 
 
+JSON = (b"content-type", b"application/json")
+
+
 class Answer(NamedTuple):
     """What is sent: status, body, and headers beyond the ones every answer has."""
 
     status: int
     body: bytes
     headers: tuple[tuple[bytes, bytes], ...] = ()
+    content_type: tuple[bytes, bytes] = JSON
+
+
+class Slow(NamedTuple):
+    """Work that would hold up everybody else: it runs on a thread of its own, and says what to do next.
+
+    Hashing a password is such work. It touches no unit of work, and its complaints are answered like those of one.
+    """
+
+    work: Callable[[], "Step"]
 
 
 class Step(NamedTuple):
     """What a handler wants done: a use case bound to its input, and how its value becomes an answer.
 
-    `is_look` says that it reveals no secret and may run on a snapshot. `identify` replaces the bearer token.
+    `encode` may return more work instead. `is_look` says that it reveals no secret and may run on a snapshot.
+    `identify` replaces the bearer token.
     """
 
     work: Callable[[UnitOfWork], Any]
-    encode: Callable[[Any], Answer]
+    encode: Callable[[Any], Answer | Slow]
     is_look: bool = False
     identify: Identify | None = None
 
 
+class Door(NamedTuple):
+    """How a part of the API words its errors: the expected ones, and a fault of the server."""
+
+    answer_to: Callable[[VaultError, Compatibility], Answer]
+    unexpected: Callable[[Compatibility], Answer]
+
+
+class About(NamedTuple):
+    """What the description of the API says about an operation.
+
+    `request` and `response` are the models of the bodies, None where there is none; `query` names the parameters.
+    """
+
+    summary: str
+    request: type | None = None
+    response: type | None = None
+    status: int = 200
+    query: tuple[str, ...] = ()
+
+
 class Operation(NamedTuple):
-    """One line of the route table. `refuse` words the refusals of a door with an error format of its own."""
+    """One line of the route table.
+
+    `refuse` words the refusals of the token endpoint; `door` is None for the errors of the documented API.
+    """
 
     method: str
     path: str
@@ -87,13 +129,15 @@ class Operation(NamedTuple):
     handler: Callable[[Call], Step]
     is_public: bool = False
     refuse: Callable[[Call, VaultError], Answer | None] | None = None
+    door: Door | None = None
+    about: About | None = None
 
 
 class Match(NamedTuple):
-    """The operation a request asks for, and the identifier in its path or ""."""
+    """The operation a request asks for, and what stands for the variables of its path."""
 
     operation: Operation
-    identifier: str
+    segments: tuple[str, ...]
 
 
 FindOperation = Callable[[str, bytes], Match | None]

@@ -21,9 +21,10 @@ from mysafe.domain.errors import InvalidInput, VaultError
 from mysafe.domain.secret_text import SecretText
 from mysafe.protocol.compatibility import Compatibility
 from mysafe.server.api.body import ClientGone, has_body, read_body
-from mysafe.server.api.call import Answer, Call, FindOperation, Operation, Step
+from mysafe.server.api.call import Answer, Call, Door, FindOperation, Match, Operation, Slow, Step
 from mysafe.server.api.deadlines import Deadlines
 from mysafe.server.api.errors import answer_to, no_route, unexpected
+from mysafe.server.api.slow_work import SlowWork
 from mysafe.server.origin import Network, client_address
 from mysafe.services.authentication import Caller, bearer, nobody
 from mysafe.services.recording import Origin
@@ -38,10 +39,12 @@ Send = Callable[[Message], Awaitable[None]]
 _log = logging.getLogger("mysafe.server")
 
 COMMON_HEADERS = (
-    (b"content-type", b"application/json"),
     (b"cache-control", b"no-store"),
     (b"x-content-type-options", b"nosniff"),
 )
+
+DOCUMENTED = Door(answer_to, unexpected)
+"""How the API words errors where no operation says otherwise."""
 
 LONGEST_AGENT = 200
 """Characters of the User-Agent header that the audit log keeps."""
@@ -80,6 +83,7 @@ class Api:
         self._limits = limits
         self._trusted_proxies = trusted_proxies
         self._deadlines = Deadlines()
+        self._slow_work = SlowWork()
         # Asking the system for randomness gives up the interpreter's lock: once for the process is enough.
         self._request_prefix = f"{token_hex(6)}-"
         self._request_numbers = itertools.count(1)
@@ -90,15 +94,21 @@ class Api:
             await self._live(receive, send)
             return
         request_id = f"{self._request_prefix}{next(self._request_numbers):x}"
+        door = DOCUMENTED
         try:
-            answer = await self._answer(scope, receive, request_id)
+            match = self._find_operation(scope["method"], scope["raw_path"])
+            if match is None:
+                answer = no_route()
+            else:
+                door = match.operation.door or DOCUMENTED
+                answer = await self._answer(match, scope, receive, request_id)
         except ClientGone:
             return
         except VaultError as error:
-            answer = answer_to(error, self._compatibility)
+            answer = door.answer_to(error, self._compatibility)
         except Exception as error:  # noqa: BLE001  # the outermost place: nothing may reach the web server
             _report(error, request_id)
-            answer = unexpected(self._compatibility)
+            answer = door.unexpected(self._compatibility)
         await send({"type": "http.response.start", "status": answer.status, "headers": _headers(answer, request_id)})
         await send({"type": "http.response.body", "body": answer.body})
 
@@ -111,24 +121,23 @@ class Api:
         self._vault.run_units_on(None)
         await send({"type": "lifespan.shutdown.complete"})
 
-    async def _answer(self, scope: Scope, receive: Receive, request_id: str) -> Answer:
-        match = self._find_operation(scope["method"], scope["raw_path"])
-        if match is None:
-            return no_route()
+    async def _answer(self, match: Match, scope: Scope, receive: Receive, request_id: str) -> Answer:
         operation = match.operation
         headers: dict[bytes, bytes] = dict(scope["headers"])
         caller = self._caller(scope, headers)
         identify = None if operation.is_public else bearer(_bearer_token(headers), caller)
         deadline = time.monotonic() + self._limits.request_seconds
         body = await read_body(receive, headers, self._limits.body_bytes) if has_body(headers) else b""
-        call = Call(
-            operation.method, match.identifier, scope["query_string"], headers, body, caller, self._compatibility
-        )
+        call = Call(operation.method, match.segments, scope["query_string"], headers, body, caller, self._compatibility)
         agent = headers.get(b"user-agent", b"").decode("latin-1")[:LONGEST_AGENT]
         origin = Origin(caller.address, agent, request_id, operation.action)
         try:
             step = _step(operation, call)
-            return step.encode(await self._begun(step, identify, origin, deadline))
+            answer = step.encode(await self._begun(step, identify, origin, deadline))
+            while isinstance(answer, Slow):
+                step = await self._slow_work.done(answer.work)
+                answer = step.encode(await self._begun(step, identify, origin, deadline))
+            return answer
         except VaultError as error:
             refused = operation.refuse(call, error) if operation.refuse else None
             if refused is None:
@@ -187,6 +196,7 @@ def _report(error: Exception, request_id: str) -> None:
 
 def _headers(answer: Answer, request_id: str) -> list[tuple[bytes, bytes]]:
     return [
+        answer.content_type,
         *COMMON_HEADERS,
         (b"content-length", b"%d" % len(answer.body)),
         (b"x-request-id", request_id.encode("ascii")),

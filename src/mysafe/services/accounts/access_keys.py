@@ -11,8 +11,8 @@ from mysafe.domain.access_keys import AccessKey, AccessKeyDraft
 from mysafe.domain.errors import InvalidField, NotFound
 from mysafe.domain.ids import AccessKeyId
 from mysafe.domain.secret_text import SecretText
+from mysafe.services.accounts.users import check_name
 from mysafe.services.unit_of_work import UnitOfWork
-from mysafe.services.users import check_name
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from mysafe.domain.errors import NotFound
 from mysafe.domain.ids import GroupId, UserId
 from mysafe.domain.principals import Group
+from mysafe.services.accounts.users import check_name
 from mysafe.services.unit_of_work import UnitOfWork
-from mysafe.services.users import check_name
 
 
 def add(uow: UnitOfWork, name: str, members: Sequence[str]) -> Group:

@@ -1,0 +1,34 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Run what takes a tenth of a second and more beside the event loop, a bounded amount of it at a time."""
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
+
+from mysafe.domain.errors import Busy
+
+T = TypeVar("T")
+
+AT_ONCE = 2
+"""A password hash takes 64 MiB while it is computed."""
+
+LONGEST_QUEUE = 32
+
+
+class SlowWork:
+    """Two threads and a short queue, for one event loop."""
+
+    def __init__(self) -> None:
+        self._threads = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="slow")
+        self._waiting = 0
+
+    async def done(self, work: Callable[[], T]) -> T:
+        """Return what `work` returns, or raise what it raises. Raises Busy if too much is waiting."""
+        if self._waiting >= LONGEST_QUEUE:
+            raise Busy
+        self._waiting += 1
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._threads, work)
+        finally:
+            self._waiting -= 1

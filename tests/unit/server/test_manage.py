@@ -1,0 +1,79 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Problem documents and models of the management API."""
+
+import json
+
+import pytest
+
+from mysafe.domain import errors
+from mysafe.protocol.compatibility import Compatibility
+from mysafe.server.api.call import Call
+from mysafe.server.api.manage import bodies, problems
+from mysafe.services.authentication import Caller
+from tests.unit.server.test_api_errors import classes
+
+CANARY = "canary-7391"
+
+
+class Sample(bodies.Model, frozen=True):
+    """A model of these tests."""
+
+    name: str
+    count: int = 0
+    names: tuple[str, ...] = ()
+
+
+def call(body: bytes) -> Call:
+    headers = {b"content-type": b"application/json"}
+    return Call("POST", ("7", "3"), b"", headers, body, Caller("127.0.0.1"), Compatibility())
+
+
+def test_a_body_becomes_a_model_and_a_model_an_answer() -> None:
+    read = bodies.read(call(b'{"name": "a", "count": "3", "names": ["b"]}'), Sample)
+    assert read == Sample(name="a", count=3, names=("b",))
+    answer = bodies.answer(read, 201)
+    assert (answer.status, json.loads(answer.body)) == (201, {"name": "a", "count": 3, "names": ["b"]})
+
+
+@pytest.mark.parametrize(
+    ("body", "complaint", "field"),
+    [
+        (b"{}", errors.MissingField, "name"),
+        (b'{"name": {"%s": 1}}' % CANARY.encode(), errors.InvalidField, "name"),
+        (b'{"name": "a", "count": "%s"}' % CANARY.encode(), errors.InvalidField, "count"),
+        (b'{"name": "a", "names": ["b", true]}', errors.InvalidField, "names[1]"),
+        (b'{"name": "a", "nmae": "%s"}' % CANARY.encode(), errors.InvalidField, "nmae"),
+        (b'{"name": "a", "%s` x": 1}' % CANARY.encode(), errors.InvalidField, "body"),
+    ],
+)
+def test_a_body_that_does_not_fit_names_the_field_and_no_value(
+    body: bytes, complaint: type[errors.InvalidInput], field: str
+) -> None:
+    with pytest.raises(complaint) as caught:
+        bodies.read(call(body), Sample)
+    assert vars(caught.value) == {"field": field}
+    assert CANARY not in f"{caught.value!r} {caught.value.__context__!r} {caught.value.__cause__!r}"
+
+
+@pytest.mark.parametrize("body", [b"[]", b'{"name": NaN}', b'{"name": "a", "name": "b"}', b"{"])
+def test_a_body_that_is_no_strict_json_object_is_refused(body: bytes) -> None:
+    with pytest.raises(errors.BadBody):
+        bodies.read(call(body), Sample)
+
+
+def test_every_class_of_the_tree_has_a_problem_document() -> None:
+    assert len(classes()) > 20
+    for kind in classes():
+        problem = next(problems.TABLE[one] for one in kind.__mro__ if one in problems.TABLE)
+        assert problem.status >= 400
+    codes = [problem.code for problem in problems.TABLE.values()]
+    assert len(codes) == len(set(codes))
+
+
+def test_a_problem_says_which_field_and_how_long_but_no_reason() -> None:
+    answer = problems.answer_to(errors.TooLong("name", 255), Compatibility())
+    body = json.loads(answer.body)
+    assert (answer.status, body["code"], body["field"], body["limit"]) == (400, "too_long", "name", 255)
+    denied = problems.answer_to(errors.AccessDenied("has view, needs own", "password"), Compatibility())
+    assert b"view" not in denied.body
+    assert dict(problems.answer_to(errors.Busy(), Compatibility()).headers)[b"retry-after"] == b"1"
