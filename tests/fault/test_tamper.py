@@ -13,6 +13,7 @@ import apsw
 import pytest
 
 from mysafe.crypto import aead, records
+from mysafe.services.opened_rows import OpenedRows
 from tests.support.server import RunningServer, authorization
 
 CANARY = "canary-secret"
@@ -160,10 +161,31 @@ def test_a_token_pointed_at_another_row_of_the_index_is_refused(scene: Scene) ->
 def test_a_damaged_item_is_left_out_of_the_list_and_reported_once(
     scene: Scene, caplog: pytest.LogCaptureFixture
 ) -> None:
+    assert scene.listed(scene.owner) == [scene.victim, scene.other]  # what they opened to is remembered now
     scene.edit_item(scene.victim, "meta", bytes(200))
     assert scene.listed(scene.owner) == [scene.other]
     events = [record for record in caplog.records if record.name == "mysafe.security"]
     assert [record.getMessage() for record in events] == [f"seal broken: password {scene.victim}"]
+
+
+@pytest.mark.parametrize("column", ["dek", "meta"])
+def test_a_listed_item_that_got_the_bytes_of_another_is_left_out(scene: Scene, column: str) -> None:
+    assert scene.listed(scene.owner) == [scene.victim, scene.other]
+    scene.edit_item(scene.victim, column, scene.item_column(scene.other, column))
+    assert scene.listed(scene.owner) == [scene.other]
+
+
+def test_a_memory_that_does_not_compare_the_row_would_show_a_damaged_item(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def careless(self: OpenedRows, kind: str, row_id: int, row: tuple[object, ...]) -> object | None:
+        known = self._opened.get((kind, row_id))
+        return known[1] if known is not None else None
+
+    monkeypatch.setattr(OpenedRows, "get", careless)
+    assert scene.listed(scene.owner) == [scene.victim, scene.other]
+    scene.edit_item(scene.victim, "meta", bytes(200))
+    assert scene.listed(scene.owner) == [scene.victim, scene.other]
 
 
 def test_an_index_of_an_identifier_code_that_is_not_the_items_own_is_detected(scene: Scene) -> None:

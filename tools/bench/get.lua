@@ -3,11 +3,7 @@
 
 dofile(debug.getinfo(1, "S").source:match("^@(.*/)") .. "load.lua")
 
-local identifiers = {}
-for line in io.lines(os.getenv("BENCH_IDS_FILE")) do
-  identifiers[#identifiers + 1] = line
-end
-
+local identifiers = identifiers()
 local rest
 
 function init(args)

@@ -10,8 +10,16 @@ function read(path, what)
   return text
 end
 
-function password()
-  return read(folder .. "password.json", "*a")
+function body()
+  return read(os.getenv("BENCH_BODY_FILE") or folder .. "password.json", "*a")
+end
+
+function identifiers()
+  local found = {}
+  for line in io.lines(os.getenv("BENCH_IDS_FILE")) do
+    found[#found + 1] = line
+  end
+  return found
 end
 
 -- The token is in a file that only its owner can read: a command line is public on the machine.

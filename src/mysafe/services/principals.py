@@ -11,6 +11,7 @@ from mysafe.domain.ids import AccessKeyId, GroupId, UserId
 from mysafe.domain.principals import Group, User
 from mysafe.services import payloads
 from mysafe.services.keys import VaultKeys
+from mysafe.services.opened_rows import OpenedRows
 from mysafe.storage import principals as store
 from mysafe.storage.engine import Transaction
 from mysafe.storage.principals import ACCESS_KEYS, GROUPS, TOKENS, USERS, RecordRow, RecordTable
@@ -20,29 +21,6 @@ T = TypeVar("T")
 Decoder = Callable[[bytes, int, int, int], T]
 
 
-class OpenedRecords:
-    """Remember what a sealed row opened to, for as long as the very same row comes back.
-
-    The row is read from the database every time; only the decryption of identical bytes is spared. So a
-    change by another process is seen at once. Bounded: it forgets everything when `capacity` is reached.
-    """
-
-    def __init__(self, capacity: int = 8192) -> None:
-        self._capacity = capacity
-        self._opened: dict[tuple[str, int], tuple[RecordRow, object]] = {}
-
-    def get(self, table: RecordTable, row: RecordRow) -> object | None:
-        """Return what `row` opened to before, or None if it is new or differs in any column."""
-        known = self._opened.get((table.name, row.id))
-        return known[1] if known is not None and known[0] == row else None
-
-    def put(self, table: RecordTable, row: RecordRow, value: object) -> None:
-        """Remember `value` for `row`."""
-        if len(self._opened) >= self._capacity:
-            self._opened = {}
-        self._opened[table.name, row.id] = (row, value)
-
-
 class Principals:
     """Read principals inside one unit of work. `now` is the unit's time in Unix seconds.
 
@@ -50,7 +28,7 @@ class Principals:
     raises `SealBroken`: somebody changed it outside the vault.
     """
 
-    def __init__(self, tx: Transaction, keys: VaultKeys, opened: OpenedRecords, now: int) -> None:
+    def __init__(self, tx: Transaction, keys: VaultKeys, opened: OpenedRows, now: int) -> None:
         self._tx = tx
         self._keys = keys
         self._opened = opened
@@ -114,14 +92,14 @@ class Principals:
         return self._open(ACCESS_KEYS, row, payloads.decode_access_key)
 
     def _open(self, table: RecordTable, row: RecordRow, decode: Decoder[T]) -> T:
-        opened = self._opened.get(table, row)
+        opened = self._opened.get(table.name, row.id, row)
         if opened is None:
             address = RecordAddress(table.name, table.name, row.id, row.owner_id, row.version)
             meta = self._keys.cipher.unwrap(address, row.dek).open_meta(row.meta)
             opened = decode(meta, row.id, row.version, row.created_at)
             if not self._is_index_of(row.bidx, opened):
                 raise SealBroken
-            self._opened.put(table, row, opened)
+            self._opened.put(table.name, row.id, row, opened)
         return opened  # type: ignore[return-value]  # each table has one decoder
 
     def _is_index_of(self, bidx: bytes, opened: object) -> bool:

@@ -19,6 +19,7 @@ from mysafe.domain.principals import Actor
 from mysafe.domain.sharing import AclEntry, PrincipalType
 from mysafe.services import payloads
 from mysafe.services.keys import VaultKeys, envelope_digest
+from mysafe.services.opened_rows import OpenedRows
 from mysafe.services.principals import Principals
 from mysafe.services.recording import Recorder, Subject, open_row
 from mysafe.services.registry import Registry
@@ -65,10 +66,13 @@ class Grant:
 class UnitOfWork:
     """What a use case can do. It lives as long as one transaction."""
 
-    def __init__(self, tx: Transaction, keys: VaultKeys, principals: Principals, recorder: Recorder) -> None:
+    def __init__(
+        self, tx: Transaction, keys: VaultKeys, principals: Principals, recorder: Recorder, listed: OpenedRows
+    ) -> None:
         self._tx = tx
         self._keys = keys
         self._recorder = recorder
+        self._listed = listed
         self.principals = principals
 
     @property
@@ -207,12 +211,13 @@ class UnitOfWork:
         listed = []
         for row in store.candidates(self._tx, kind, actor.user_id):
             try:
-                candidate = self._open_meta(row)
+                meta = self._listed_meta(row)
             except SealBroken:
                 continue  # reported by _open_meta; the other items are still served
-            right = right_on(actor, candidate._meta, groups)
+            right = right_on(actor, meta, groups)
             if right >= NEEDED_RIGHT[action]:
-                listed.append(ListedItem(Item(candidate.ref, row.version, candidate._meta), right >= Right.EDIT))
+                item = Item(ItemRef(kind, ItemId(row.id)), row.version, meta)
+                listed.append(ListedItem(item, right >= Right.EDIT))
         self._recorder.allowed(action, Subject(kind))
         return listed
 
@@ -222,6 +227,13 @@ class UnitOfWork:
         entries = [open_row(self._keys, row) for row in audit_log.newest(self._tx, limit)]
         self._recorder.allowed(Action.AUDIT_READ)
         return entries
+
+    def _listed_meta(self, row: ItemRow) -> ItemMeta:
+        meta = self._listed.get(row.kind, row.id, row)
+        if meta is None:
+            meta = self._open_meta(row)._meta
+            self._listed.put(row.kind, row.id, row, meta)
+        return meta  # type: ignore[return-value]  # only metas are put there
 
     def _open_meta(self, row: ItemRow) -> Candidate:
         try:

@@ -10,7 +10,8 @@ from typing import Any, NamedTuple, TypeVar
 from mysafe.domain.errors import VaultError
 from mysafe.domain.principals import Actor
 from mysafe.services.keys import VaultKeys
-from mysafe.services.principals import OpenedRecords, Principals
+from mysafe.services.opened_rows import OpenedRows
+from mysafe.services.principals import Principals
 from mysafe.services.recording import Origin, Recorder
 from mysafe.services.unit_of_work import UnitOfWork
 from mysafe.storage import audit_log
@@ -18,6 +19,10 @@ from mysafe.storage.audit_log import AuditRow
 from mysafe.storage.engine import Engine, Transaction
 
 T = TypeVar("T")
+
+MOST_PRINCIPALS = 8192
+MOST_LISTED = 16_384
+"""Most rows of principals, and of listed items, whose opened meta is remembered: about 1.5 KiB each."""
 
 LOCAL = Origin()
 """The origin of a local command."""
@@ -50,7 +55,8 @@ class Vault:
         self.keys = keys
         self.clock = clock
         self.node = node
-        self.opened = OpenedRecords()
+        self.opened = OpenedRows(MOST_PRINCIPALS)
+        self.listed = OpenedRows(MOST_LISTED)
 
     def run(
         self, identify: Identify, work: Work[T], *, origin: Origin = LOCAL, deadline: float | None = None
@@ -147,7 +153,7 @@ class _Unit:
         recorder.actor = identity.actor
         if identity.refusal is not None:
             raise identity.refusal
-        value = self._work(UnitOfWork(tx, vault.keys, principals, recorder))
+        value = self._work(UnitOfWork(tx, vault.keys, principals, recorder, vault.listed))
         recorder.check_settled()
         return value
 
