@@ -39,6 +39,27 @@ class MovableClock:
         return time.time() + self.offset
 
 
+class Ticks:
+    """A monotonic clock that stands still until a test lets time pass, so that counting does not hang on speed."""
+
+    def __init__(self) -> None:
+        self.now = 10**15
+
+    def __call__(self) -> int:
+        return self.now
+
+    def advance(self, seconds: float) -> None:
+        self.now += round(seconds * 10**9)
+
+
+UNTHROTTLED = {
+    "requests_per_second": 0,
+    "token_failures_per_minute": 100_000,
+    "token_failures_per_address": 100_000,
+}
+"""Settings for tests that are about something else: they call and fail as often as they like."""
+
+
 class FaultyEngine(Engine):
     """An engine that fails on demand, and otherwise is the real one."""
 
