@@ -99,15 +99,18 @@ class RunningServer:
     """A vault with its web server. Everything is made in `directory`."""
 
     def __init__(self, directory: Path, **overrides: object) -> None:
-        arguments = {"data": directory / "data", "port": 0, "request_seconds": 5, **overrides}
+        arguments = {"data": directory / "data", "port": 0, "request_seconds": 5, **UNTHROTTLED, **overrides}
         self.settings: Settings = load_settings(arguments, {}, None)
         app.initialise(self.settings)
         self.clock = MovableClock()
+        self.ticks = Ticks()
         self.vault: Vault = app.open_vault(self.settings, clock=self.clock)
         self.engine = FaultyEngine(self.vault.engine)
         self.vault.engine = self.engine
         self._names = (f"actor{number}" for number in itertools.count(1))
-        self._server: uvicorn.Server = app.web_server(app.asgi_app(self.vault, self.settings), self.settings)
+        self._server: uvicorn.Server = app.web_server(
+            app.asgi_app(self.vault, self.settings, ticks=self.ticks), self.settings
+        )
         self._thread = threading.Thread(target=self._server.run, daemon=True)
         self._thread.start()
         while not self._server.started:

@@ -69,13 +69,15 @@ class Answer(NamedTuple):
 class Step(NamedTuple):
     """What a handler wants done: a use case bound to its input, and how its value becomes an answer.
 
-    `is_look` says that it reveals no secret and may run on a snapshot. `identify` replaces the bearer token.
+    `is_look` says that it reveals no secret and may run on a snapshot. `identify` replaces the bearer token, and
+    `claimant` is whom it claims to be, a client id: failures are counted for it (R-TOK-14).
     """
 
     work: Callable[[UnitOfWork], Any]
     encode: Callable[[Any], Answer]
     is_look: bool = False
     identify: Identify | None = None
+    claimant: str | None = None
 
 
 class Operation(NamedTuple):
