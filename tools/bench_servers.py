@@ -78,7 +78,8 @@ class Installation:
     """A vault in a directory, set up by the commands an operator would type."""
 
     def __init__(self, directory: Path) -> None:
-        self._environment = {**os.environ, "MYSAFE_DATA": str(directory / "data")}
+        unlimited = {"MYSAFE_REQUESTS_PER_SECOND": "0"}  # one user makes all the requests of a measurement
+        self._environment = {**os.environ, "MYSAFE_DATA": str(directory / "data"), **unlimited}
         self.command("init")
         self.server = Server([*COMMAND, "serve", "--port", "{port}"], self._environment, directory / "serve.log")
 

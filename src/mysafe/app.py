@@ -21,6 +21,7 @@ from mysafe.config import Settings
 from mysafe.crypto.aead import SealBroken
 from mysafe.crypto.root_key import KeyFileProvider, RootKeyRefused, find_key_file
 from mysafe.protocol.compatibility import Compatibility
+from mysafe.server.api.admission import Admission, Rates
 from mysafe.server.api.endpoint import Api, Limits
 from mysafe.server.limits import ConnectionLimits, limited_protocol
 from mysafe.server.logs import log_to_stderr
@@ -180,8 +181,8 @@ def open_vault(settings: Settings, *, clock: Clock = time.time) -> Vault:
     return Vault(engine, keys, clock=clock, node=f"{os.uname().nodename}:{os.getpid()}")
 
 
-def asgi_app(vault: Vault, settings: Settings) -> Api:
-    """Return the web application of a vault."""
+def asgi_app(vault: Vault, settings: Settings, *, ticks: Callable[[], int] = time.monotonic_ns) -> Api:
+    """Return the web application of a vault. `ticks` are nanoseconds that never go back, for what is counted."""
     compatibility = Compatibility(
         is_mensagem_sent=settings.compat_mensagem,
         unauthenticated_status=settings.compat_unauthenticated_status,
@@ -191,8 +192,19 @@ def asgi_app(vault: Vault, settings: Settings) -> Api:
         longest_note=settings.notes_max_characters,
     )
     limits = Limits(settings.request_seconds, settings.body_bytes)
+    rates = Rates(
+        settings.requests_per_second,
+        settings.requests_burst,
+        settings.token_failures_per_minute,
+        settings.token_failures_per_address,
+    )
     return Api(
-        vault, Routes().match, compatibility=compatibility, limits=limits, trusted_proxies=settings.trusted_proxies
+        vault,
+        Routes().match,
+        compatibility=compatibility,
+        limits=limits,
+        trusted_proxies=settings.trusted_proxies,
+        admission=Admission(rates, ticks),
     )
 
 

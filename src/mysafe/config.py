@@ -72,6 +72,21 @@ class Settings:
     """How many connections may be open at once; 32 of them from one address that is neither loopback nor a trusted
     proxy. Limits: 1 to 65535."""
 
+    requests_per_second: int = 50
+    """How many requests a user may make in the long run, with all access keys together; above that the answer is 429.
+    0 is no limit. Each server process counts for itself. Limits: 0 to 100000."""
+
+    requests_burst: int = 100
+    """How many requests a user who was quiet may make at once. Limits: 1 to 100000."""
+
+    token_failures_per_minute: int = 10
+    """How many token requests for one client id may fail in a minute from one address (IPv6: from one /64 block);
+    above that the answer is 429, to a right secret too. Limits: 1 to 100000."""
+
+    token_failures_per_address: int = 100
+    """How many token requests may fail in a minute from one address, whatever client id they name. Callers behind a
+    proxy have one address together, unless the proxy is in `trusted_proxies`. Limits: 1 to 100000."""
+
     compat_mensagem: bool = False
     """Whether answers carry the older text key `mensagem` too."""
 
@@ -313,6 +328,10 @@ _READERS: dict[str, Callable[[str, _Given], object]] = {
     "request_seconds": _number(0.1, 3600, is_whole=False),
     "header_seconds": _number(0.1, 120, is_whole=False),
     "max_connections": _number(1, 65_535, is_whole=True),
+    "requests_per_second": _number(0, 100_000, is_whole=True),
+    "requests_burst": _number(1, 100_000, is_whole=True),
+    "token_failures_per_minute": _number(1, 100_000, is_whole=True),
+    "token_failures_per_address": _number(1, 100_000, is_whole=True),
     "compat_mensagem": _flag,
     "compat_unauthenticated_status": _choice("401", "404"),
     "compat_hide_existence": _flag,

@@ -103,7 +103,7 @@ class Installation:
         return True
 
     def _environment(self) -> dict[str, str]:
-        return {**os.environ, "MYSAFE_DATA": str(self.data)}
+        return {**os.environ, "MYSAFE_DATA": str(self.data), "MYSAFE_REQUESTS_PER_SECOND": "0"}
 
 
 def exchange(

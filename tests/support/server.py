@@ -39,6 +39,27 @@ class MovableClock:
         return time.time() + self.offset
 
 
+class Ticks:
+    """A monotonic clock that stands still until a test lets time pass, so that counting does not hang on speed."""
+
+    def __init__(self) -> None:
+        self.now = 10**15
+
+    def __call__(self) -> int:
+        return self.now
+
+    def advance(self, seconds: float) -> None:
+        self.now += round(seconds * 10**9)
+
+
+UNTHROTTLED = {
+    "requests_per_second": 0,
+    "token_failures_per_minute": 100_000,
+    "token_failures_per_address": 100_000,
+}
+"""Settings for tests that are about something else: they call and fail as often as they like."""
+
+
 class FaultyEngine(Engine):
     """An engine that fails on demand, and otherwise is the real one."""
 
@@ -78,15 +99,18 @@ class RunningServer:
     """A vault with its web server. Everything is made in `directory`."""
 
     def __init__(self, directory: Path, **overrides: object) -> None:
-        arguments = {"data": directory / "data", "port": 0, "request_seconds": 5, **overrides}
+        arguments = {"data": directory / "data", "port": 0, "request_seconds": 5, **UNTHROTTLED, **overrides}
         self.settings: Settings = load_settings(arguments, {}, None)
         app.initialise(self.settings)
         self.clock = MovableClock()
+        self.ticks = Ticks()
         self.vault: Vault = app.open_vault(self.settings, clock=self.clock)
         self.engine = FaultyEngine(self.vault.engine)
         self.vault.engine = self.engine
         self._names = (f"actor{number}" for number in itertools.count(1))
-        self._server: uvicorn.Server = app.web_server(app.asgi_app(self.vault, self.settings), self.settings)
+        self._server: uvicorn.Server = app.web_server(
+            app.asgi_app(self.vault, self.settings, ticks=self.ticks), self.settings
+        )
         self._thread = threading.Thread(target=self._server.run, daemon=True)
         self._thread.start()
         while not self._server.started:

@@ -84,6 +84,10 @@ def test_every_setting_can_be_set_in_the_file_and_in_the_environment(tmp_path: P
         "compat_hide_existence": ("true", "True", True),
         "compat_list_inactive": ("true", "true", True),
         "notes_max_characters": ("1048576", "1048576", 1_048_576),
+        "requests_per_second": ("0", "0", 0),
+        "requests_burst": ("5", "5", 5),
+        "token_failures_per_minute": ("6", "6", 6),
+        "token_failures_per_address": ("7", "7", 7),
     }
     expected = Settings(**{name: value[2] for name, value in values.items()})  # type: ignore[arg-type]
     assert expected.body_bytes > 12 * 1_048_576
@@ -123,6 +127,8 @@ def test_an_empty_variable_is_not_set() -> None:
         ({"header_seconds": 121}, "header_seconds"),
         ({"max_connections": 0}, "max_connections"),
         ({"notes_max_characters": 1_048_577}, "from 1 to 1048576"),
+        ({"requests_per_second": -1}, "from 0 to 100000"),
+        ({"token_failures_per_minute": 0}, "from 1 to 100000"),
         ({"compat_unauthenticated_status": 403}, "401 or 404"),
         ({"compat_mensagem": "maybe"}, "true or false"),
         ({"compat_mensagem": 1}, "true or false"),

@@ -21,6 +21,7 @@
     ├ NotEncryptable
     ├ NotAuthenticated
     ├ CallForbidden
+    ├ TooMany
     ├ TooLarge
     ├ SlowBody
     └ Unavailable
@@ -165,6 +166,14 @@ class CallForbidden(VaultError):
     def __init__(self, rule: str) -> None:
         super().__init__(rule)
         self.rule = rule
+
+
+class TooMany(VaultError):
+    """Too many requests, or too many failed ones. The caller may try again in `retry_after_seconds`, at least 1."""
+
+    def __init__(self, retry_after_seconds: int) -> None:
+        super().__init__("too many requests")
+        self.retry_after_seconds = retry_after_seconds
 
 
 class TooLarge(VaultError):

@@ -9,7 +9,14 @@ from urllib.parse import unquote_to_bytes
 import msgspec
 
 from mysafe.domain.access_keys import ClientCredentials
-from mysafe.domain.errors import BadTokenRequest, InvalidField, InvalidInput, NotAuthenticated, UnsupportedGrant
+from mysafe.domain.errors import (
+    BadTokenRequest,
+    InvalidField,
+    InvalidInput,
+    NotAuthenticated,
+    TooMany,
+    UnsupportedGrant,
+)
 from mysafe.domain.secret_text import SecretText
 
 GRANT = "client_credentials"
@@ -26,6 +33,9 @@ INVALID_REQUEST = (
 UNSUPPORTED_GRANT = "The authorization grant type is not supported by the authorization server."
 UNSUPPORTED_HINT = "Check that all required parameters have been provided"
 """The texts of contract 2.4; the long ones are fixed by the golden files."""
+
+THROTTLED = "Too many requests."
+"""The text of contract 7 for 429, in the form of this endpoint (ours)."""
 
 _BROKEN_PERCENT = re.compile(r"%(?![0-9A-Fa-f]{2})")
 _encode = msgspec.json.Encoder().encode
@@ -96,11 +106,14 @@ def token_answer(token: SecretText, lifetime_seconds: int) -> bytes:
     return _encode({"token_type": "Bearer", "expires_in": lifetime_seconds, "access_token": token.reveal()})
 
 
-def token_error(error: InvalidInput | NotAuthenticated) -> tuple[int, bytes]:
+def token_error(error: InvalidInput | NotAuthenticated | TooMany) -> tuple[int, bytes]:
     """Return status and body of an error, keys in the order of contract 2.4.
 
     A body that cannot be read is answered like one without a grant, which is the first thing looked for in it.
+    Throttling has no word in RFC 6749, section 5.2; that of section 4.1.2.1 is borrowed.
     """
+    if isinstance(error, TooMany):
+        return 429, _error("temporarily_unavailable", THROTTLED)
     if isinstance(error, NotAuthenticated):
         return 401, _error("invalid_client", CLIENT_FAILED)
     if isinstance(error, UnsupportedGrant):

@@ -38,6 +38,17 @@ def client_address(peer: str, headers: Sequence[tuple[bytes, bytes]], trusted_pr
     return str(client)
 
 
+def source_of(address: str) -> str:
+    """Return what failures are counted by: an IPv4 address as it is, the /64 block of an IPv6 one.
+
+    Whoever has one address of a /64 block has all of it (R-TOK-14).
+    """
+    parsed = parse_address(address)
+    if parsed is None or parsed.version == 4:
+        return address
+    return str(IPv6Network((int(parsed) >> 64 << 64, 64)))
+
+
 def parse_address(text: str) -> Address | None:
     """Return the address, IPv4 where it is IPv4 mapped into IPv6, without zone; None if it is no address."""
     try:

@@ -44,6 +44,7 @@ RESULTS: tuple[tuple[type[Exception], Result], ...] = (
     (errors.Conflict, Result.CONFLICT),
     (errors.VersionMismatch, Result.CONFLICT),
     (errors.InvalidInput, Result.INVALID),
+    (errors.TooMany, Result.THROTTLED),
 )
 """How a failed call is recorded; what is not listed is FAILED."""
 
@@ -92,10 +93,12 @@ class Recorder:
     def refused(self, error: BaseException, write: Callable[[AuditRow], None]) -> None:
         """Record through `write` that the call failed; the unit's own rows were rolled back.
 
-        An unknown token is not recorded: nobody acted, and a stranger could fill the disk.
+        An unknown token is not recorded: nobody acted, and a stranger could fill the disk. Nor is a throttled
+        call of nobody's; the door names the actor of those that are to be recorded.
         """
         action = self._attempted
-        if action is None or (self.actor is NOBODY and action is not Action.TOKEN_ISSUE):
+        is_token_request = action is Action.TOKEN_ISSUE and not isinstance(error, errors.TooMany)
+        if action is None or (self.actor is NOBODY and not is_token_request):
             return
         result = next((result for kind, result in RESULTS if isinstance(error, kind)), Result.FAILED)
         reason = str(error) if isinstance(error, errors.VaultError) else type(error).__name__

@@ -77,3 +77,4 @@ def test_a_problem_says_which_field_and_how_long_but_no_reason() -> None:
     denied = problems.answer_to(errors.AccessDenied("has view, needs own", "password"), Compatibility())
     assert b"view" not in denied.body
     assert dict(problems.answer_to(errors.Busy(), Compatibility()).headers)[b"retry-after"] == b"1"
+    assert dict(problems.answer_to(errors.TooMany(7), Compatibility()).headers)[b"retry-after"] == b"7"

@@ -88,13 +88,15 @@ class Step(NamedTuple):
     """What a handler wants done: a use case bound to its input, and how its value becomes an answer.
 
     `encode` may return more work instead. `is_look` says that it reveals no secret and may run on a snapshot.
-    `identify` replaces the bearer token.
+    `identify` replaces the bearer token, and `claimant` is whom it claims to be, a client id: failures are counted for
+    it (R-TOK-14).
     """
 
     work: Callable[[UnitOfWork], Any]
     encode: Callable[[Any], Answer | Slow]
     is_look: bool = False
     identify: Identify | None = None
+    claimant: str | None = None
 
 
 class Door(NamedTuple):

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The funnel: every request of the API goes through here once. Plain ASGI, and the only `async` on the way.
 
-    route → token → bounded body → handler → unit of work → answer
+    route → token → rate → bounded body → handler → unit of work → answer
 
 The order is the contract's (7): routing before authentication, the body's errors after it. A handler's complaint
 about the body is therefore raised inside the unit of work, once the caller is known.
@@ -17,9 +17,11 @@ from functools import partial
 from secrets import token_hex
 from typing import Any, NamedTuple, NoReturn
 
-from mysafe.domain.errors import InvalidInput, VaultError
+from mysafe.domain.actions import Action
+from mysafe.domain.errors import CallForbidden, InvalidInput, NotAuthenticated, VaultError
 from mysafe.domain.secret_text import SecretText
 from mysafe.protocol.compatibility import Compatibility
+from mysafe.server.api.admission import Admission, Rates
 from mysafe.server.api.body import ClientGone, has_body, read_body
 from mysafe.server.api.call import Answer, Call, Door, FindOperation, Match, Operation, Slow, Step
 from mysafe.server.api.deadlines import Deadlines
@@ -28,7 +30,7 @@ from mysafe.server.api.slow_work import SlowWork
 from mysafe.server.origin import Network, client_address
 from mysafe.services.authentication import Caller, bearer, nobody
 from mysafe.services.recording import Origin
-from mysafe.services.unit_of_work import UnitOfWork
+from mysafe.services.unit_of_work import REVEALING, UnitOfWork
 from mysafe.services.vault import Identify, Vault
 
 Scope = MutableMapping[str, Any]
@@ -49,6 +51,8 @@ DOCUMENTED = Door(answer_to, unexpected)
 LONGEST_AGENT = 200
 """Characters of the User-Agent header that the audit log keeps."""
 
+_REVEALING = tuple(REVEALING)  # the hash of an action costs more than comparing it with both
+
 
 class Limits(NamedTuple):
     """How long and how large a request may be: seconds in all, and bytes of its body."""
@@ -66,6 +70,7 @@ class Api:
         compatibility: switches that change answers.
         limits: of each request.
         trusted_proxies: whose X-Forwarded-For counts.
+        admission: counts what comes too often.
     """
 
     def __init__(
@@ -76,12 +81,14 @@ class Api:
         compatibility: Compatibility = Compatibility(),
         limits: Limits = Limits(),
         trusted_proxies: Sequence[Network] = (),
+        admission: Admission | None = None,
     ) -> None:
         self._vault = vault
         self._find_operation = find_operation
         self._compatibility = compatibility
         self._limits = limits
         self._trusted_proxies = trusted_proxies
+        self._admission = admission or Admission(Rates())
         self._deadlines = Deadlines()
         self._slow_work = SlowWork()
         # Asking the system for randomness gives up the interpreter's lock: once for the process is enough.
@@ -125,24 +132,46 @@ class Api:
         operation = match.operation
         headers: dict[bytes, bytes] = dict(scope["headers"])
         caller = self._caller(scope, headers)
-        identify = None if operation.is_public else bearer(_bearer_token(headers), caller)
+        identify = None if operation.is_public else self._identify(headers, caller)
         deadline = time.monotonic() + self._limits.request_seconds
         body = await read_body(receive, headers, self._limits.body_bytes) if has_body(headers) else b""
         call = Call(operation.method, match.segments, scope["query_string"], headers, body, caller, self._compatibility)
         agent = headers.get(b"user-agent", b"").decode("latin-1")[:LONGEST_AGENT]
         origin = Origin(caller.address, agent, request_id, operation.action)
         try:
-            step = _step(operation, call)
-            answer = step.encode(await self._begun(step, identify, origin, deadline))
+            step = self._step(operation, call)
+            value = await self._begun(step, identify, origin, deadline)
+            if operation.action in _REVEALING:
+                self._admission.opened(headers.get(b"authorization"), caller.address)
+            answer = step.encode(value)
             while isinstance(answer, Slow):
                 step = await self._slow_work.done(answer.work)
                 answer = step.encode(await self._begun(step, identify, origin, deadline))
             return answer
         except VaultError as error:
+            if isinstance(error, NotAuthenticated | CallForbidden):
+                self._admission.forget(headers.get(b"authorization"), caller.address)
             refused = operation.refuse(call, error) if operation.refuse else None
             if refused is None:
                 raise
             return refused
+
+    def _identify(self, headers: dict[bytes, bytes], caller: Caller) -> Identify:
+        """Return how to find the caller by the token. Raises NotAuthenticated, TooMany."""
+        identify = bearer(_bearer_token(headers), caller)
+        return self._admission.of_token(identify, headers.get(b"authorization"), caller.address)
+
+    def _step(self, operation: Operation, call: Call) -> Step:
+        """Return what the handler wants done, or how to say what it found wrong. Raises TooMany."""
+        try:
+            step = operation.handler(call)
+        except InvalidInput as error:
+            if operation.action is Action.TOKEN_ISSUE:
+                self._admission.malformed(call.caller.address)
+            return Step(partial(_complain, error=error), _never, identify=nobody if operation.is_public else None)
+        if step.claimant is None or step.identify is None:
+            return step
+        return step._replace(identify=self._admission.of_client(step.identify, step.claimant, call.caller.address))
 
     def _begun(self, step: Step, identify: Identify | None, origin: Origin, deadline: float) -> asyncio.Future[Any]:
         """Begin what a handler wants done, and return what waits for its end."""
@@ -160,13 +189,6 @@ class Api:
             peer = client_address(peer, scope["headers"], self._trusted_proxies)
         referer = headers.get(b"referer")
         return Caller(peer, referer.decode("latin-1") if referer is not None else None)
-
-
-def _step(operation: Operation, call: Call) -> Step:
-    try:
-        return operation.handler(call)
-    except InvalidInput as error:
-        return Step(partial(_complain, error=error), _never, identify=nobody if operation.is_public else None)
 
 
 def _complain(uow: UnitOfWork, error: InvalidInput) -> NoReturn:

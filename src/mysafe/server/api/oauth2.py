@@ -2,10 +2,11 @@
 """The token endpoint (contract 2.2 to 2.4)."""
 
 from mysafe.domain.access_keys import TOKEN_LIFETIME_SECONDS
-from mysafe.domain.errors import InvalidInput, NotAuthenticated, VaultError
+from mysafe.domain.errors import InvalidInput, NotAuthenticated, TooMany, VaultError
 from mysafe.domain.secret_text import SecretText
 from mysafe.protocol import oauth2
 from mysafe.server.api.call import Answer, Call, Step
+from mysafe.server.api.errors import retry_after
 from mysafe.services.authentication import client_credentials, issue_token
 
 NO_CACHE = ((b"pragma", b"no-cache"),)
@@ -24,7 +25,8 @@ def token(call: Call) -> Step:
     fields = call.fields() if call.method == "POST" else {}
     basic = oauth2.parse_basic(_authorization(call))
     credentials = oauth2.parse_token_request(call.method, query, fields, basic)
-    return Step(issue_token, _issued, identify=client_credentials(credentials, call.caller))
+    identify = client_credentials(credentials, call.caller)
+    return Step(issue_token, _issued, identify=identify, claimant=credentials.client_id)
 
 
 def refuse(call: Call, error: VaultError) -> Answer | None:
@@ -32,9 +34,11 @@ def refuse(call: Call, error: VaultError) -> Answer | None:
 
     Where Basic was tried, a 401 says so (RFC 6749, section 5.2).
     """
-    if not isinstance(error, InvalidInput | NotAuthenticated):
+    if not isinstance(error, InvalidInput | NotAuthenticated | TooMany):
         return None
     status, body = oauth2.token_error(error)
+    if isinstance(error, TooMany):
+        return Answer(status, body, (*NO_CACHE, *retry_after(error)))
     tried_basic = oauth2.parse_basic(_authorization(call)) is not None
     return Answer(status, body, (*NO_CACHE, CHALLENGE) if status == 401 and tried_basic else NO_CACHE)
 

@@ -13,6 +13,7 @@ from typing import NamedTuple
 from mysafe.domain import errors
 from mysafe.protocol.compatibility import Compatibility
 from mysafe.server.api.call import Answer, Door
+from mysafe.server.api.errors import retry_after
 
 CONTENT_TYPE = (b"content-type", b"application/problem+json")
 RETRY_AFTER = (b"retry-after", b"1")
@@ -45,6 +46,7 @@ TABLE: dict[type[errors.VaultError], _Problem] = {
     errors.NotAuthenticated: _Problem(401, "not_authenticated", "The access token is missing, wrong or expired."),
     errors.TooLarge: _Problem(413, "too_large", "The body is too large."),
     errors.SlowBody: _Problem(408, "slow_body", "The body came too slowly."),
+    errors.TooMany: _Problem(429, "too_many", "There were too many requests."),
     errors.DatabaseUnreachable: _Problem(502, "database_unreachable", "The database cannot be reached."),
     errors.DeadlinePassed: _Problem(504, "deadline_passed", "The request took too long."),
     errors.Unavailable: _Problem(503, "unavailable", "The vault cannot do this now; try again."),
@@ -70,6 +72,8 @@ def _headers(error: errors.VaultError) -> tuple[tuple[bytes, bytes], ...]:
     match error:
         case errors.NotAuthenticated(was_sent=was_sent):
             return ((b"www-authenticate", b'Bearer error="invalid_token"' if was_sent else b"Bearer"),)
+        case errors.TooMany():
+            return retry_after(error)
         case errors.SlowBody():
             return ((b"connection", b"close"),)
         case errors.DatabaseUnreachable() | errors.DeadlinePassed():
