@@ -5,6 +5,7 @@
 PYTHON ?= python3
 T ?= tests
 BENCH_SECONDS ?= 4
+MODEL_EXAMPLES ?= 1000
 ARGS ?=
 
 VENV := .venv
@@ -18,7 +19,7 @@ COMPILE := env -u PIP_FIND_LINKS $(PY) -m piptools compile --quiet --generate-ha
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help run test check fmt format lint types arch docs cov bench lock vectors clean
+.PHONY: help run test check fmt format lint types arch docs cov bench model lock vectors clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
@@ -58,6 +59,9 @@ bench: $(VENV)/.runtime ## measure a real server (BENCH_SECONDS=4 each, ARGS="--
 	@command -v wrk >/dev/null || { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && apt-get install --yes wrk; } \
 		|| { echo "make bench needs wrk; on Debian: apt install wrk"; exit 1; }
 	@BENCH_SECONDS=$(BENCH_SECONDS) $(PY) tools/bench.py $(ARGS)
+
+model: $(VENV)/.dev ## compare sharing with its model for minutes, with new examples each time (MODEL_EXAMPLES=1000)
+	@MODEL_EXAMPLES=$(MODEL_EXAMPLES) $(PY) -m pytest -k shares_as_the_model $(ARGS) tests/property/test_sharing_model.py
 
 lock: $(VENV)/.dev ## write the lock files anew from pyproject.toml (ARGS=--upgrade for newer versions)
 	$(COMPILE) $(ARGS) --build-deps-for editable --output-file requirements.lock pyproject.toml

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Every route × every relation × every state of the item: the answer, the canaries, and what changed (R-AUTHZ)."""
+"""Every route × every relation × every state of the item: answer, canaries, changes (R-AZ-01 to R-AZ-07)."""
 
 from collections.abc import Iterator
 from functools import partial
