@@ -24,6 +24,7 @@ class Share(Enum):
     GROUP_VIEW = "a group of the caller, to view"
     GROUP_EDIT = "a group of the caller, to edit"
     VIEW_AND_GROUP_EDIT = "the caller to view, and a group of the caller to edit"
+    EDIT_AND_GROUP_VIEW = "the caller to edit, and a group of the caller to view"
 
 
 class Actor:
@@ -66,6 +67,8 @@ class Actor:
                 return {"groups_allowed": [{**group, **edits}]}
             case Share.VIEW_AND_GROUP_EDIT:
                 return {"users_allowed": [user], "groups_allowed": [{**group, **edits}]}
+            case Share.EDIT_AND_GROUP_VIEW:
+                return {"users_allowed": [{**user, **edits}], "groups_allowed": [group]}
 
 
 def _nothing(actor: Actor) -> None:
@@ -164,6 +167,7 @@ RELATIONS = (
     Relation("view share of a group", Share.GROUP_VIEW, _VIEW),
     Relation("edit share of a group", Share.GROUP_EDIT, _EDIT),
     Relation("view share, edit share of a group", Share.VIEW_AND_GROUP_EDIT, _EDIT),
+    Relation("edit share, view share of a group", Share.EDIT_AND_GROUP_VIEW, _EDIT),
     Relation("share withdrawn", Share.VIEW_AND_GROUP_EDIT, _NOTHING, is_withdrawn=True),
     Relation("group disabled", Share.GROUP_EDIT, _NOTHING, _group_is_disabled),
     Relation("view share, group disabled", Share.VIEW_AND_GROUP_EDIT, _VIEW, _group_is_disabled),

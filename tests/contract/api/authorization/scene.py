@@ -11,7 +11,7 @@ from sqlalchemy import select
 from mysafe.storage import schema
 from mysafe.storage.statements import compile_statement
 from tests.contract.api.authorization.relations import Actor, Relation, Share
-from tests.contract.api.authorization.table import FIELDS, KINDS, ROUTES, Endpoint, Route, State, Work
+from tests.contract.api.authorization.table import FIELDS, FILTERS, KINDS, ROUTES, Endpoint, Route, State, Work
 from tests.support.principals import begin_sequences
 from tests.support.server import RunningServer, authorization
 
@@ -97,11 +97,17 @@ class Scene:
             return self._ask_for_a_token(endpoint[0], path, headers)
         if self.actor.token is not None:
             headers.update(authorization(self.actor.token))
-        return self.house.client.request(endpoint[0], path, json=self._body(route), headers=headers)
+        query = self._filter(route) if state is State.FILTERED else {}
+        return self.house.client.request(endpoint[0], path, params=query, json=self._body(route), headers=headers)
 
     def _identifier(self, state: State) -> str:
-        numbers = {State.MISSING: MISSING, State.TOO_LARGE: TOO_LARGE, State.NO_NUMBER: NO_NUMBER, State.NONE: ""}
-        return numbers[state] if state in numbers else self.items[state].identifier
+        numbers = {State.MISSING: MISSING, State.TOO_LARGE: TOO_LARGE, State.NO_NUMBER: NO_NUMBER}
+        return self.items[state].identifier if state in self.items else numbers.get(state, "")
+
+    def _filter(self, route: Route) -> dict[str, str]:
+        """Return a query that only the active item passes."""
+        canaries = self.items[State.ACTIVE].canaries
+        return {name: canaries[field] for name, field in FILTERS[route.kind].items()}
 
     def _body(self, route: Route) -> dict[str, Any] | None:
         """Return what is sent: an update tries to let the caller edit, a create to take over an item that is there."""

@@ -71,6 +71,7 @@ class State(Enum):
     OTHER_KIND = "an item of another kind"
     NO_NUMBER = "nothing that could be an identifier"
     NONE = "no identifier in the path"
+    FILTERED = "no identifier in the path, and in the query what only the item has"
 
 
 class Standing(Enum):
@@ -130,6 +131,7 @@ BAD_CLIENT = Answer(401, "invalid_client")
 ANSWERS: dict[tuple[Work, State], tuple[Answer, Answer, Answer, Answer]] = {
     # to whom it is:                 not shared    shared to view  to edit, or the owner's  an administrator's affair
     (Work.LIST, State.NONE):         (EMPTY_LIST, IN_LIST, IN_LIST_TO_EDIT, EMPTY_LIST),
+    (Work.LIST, State.FILTERED):     (EMPTY_LIST, IN_LIST, IN_LIST_TO_EDIT, EMPTY_LIST),
     (Work.CREATE, State.NONE):       (CREATED, CREATED, CREATED, CREATED),
     (Work.READ, State.ACTIVE):       (NO_ACCESS, SHOWN, SHOWN, NO_ACCESS),
     (Work.READ, State.INACTIVE):     (NO_ACCESS, IS_INACTIVE, IS_INACTIVE, NO_ACCESS),
@@ -200,6 +202,13 @@ FIELDS = {
     "secretapi": {"name", "url", "client_id", "client_secret", "identifier_code", "method", "tags", "notes"},
 }
 """The texts of an item, each of which carries a canary."""
+
+FILTERS = {
+    "password": {"tag": "tags", "name": "name", "username": "username", "url": "url"},
+    "note": {"tag": "tags", "name": "name"},
+    "secretapi": {"tag": "tags", "identifier_code": "identifier_code"},
+}
+"""The filters of the lists, and the field each compares."""
 
 SHOWN_FIELDS = {
     (Work.LIST, "password"): {"name", "url", "username", "tags"},
