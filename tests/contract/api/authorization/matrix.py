@@ -12,9 +12,11 @@ from tests.contract.api.authorization.scene import MARK, STORED_KINDS, Scene, Ve
 from tests.contract.api.authorization.table import (
     ANSWERS,
     AT_THE_DOOR,
+    AT_THE_MANAGEMENT_DOOR,
     AT_THE_TOKEN_DOOR,
     CHALLENGES,
     ENTITY_KEYS,
+    MANAGEMENT,
     ROUTES,
     SHOWN_FIELDS,
     Answer,
@@ -51,7 +53,7 @@ def wanted_answer(route: Route, relation: Relation, state: State) -> Answer:
     if route.work is Work.ISSUE_TOKEN:
         return AT_THE_TOKEN_DOOR[relation.token_door]
     if relation.door is not Door.OPEN:
-        return AT_THE_DOOR[relation.door]
+        return (AT_THE_MANAGEMENT_DOOR if route.work in MANAGEMENT else AT_THE_DOOR)[relation.door]
     return ANSWERS[route.work, state][relation.standing.value]
 
 
@@ -91,6 +93,8 @@ def _wrong_answer(scene: Scene, route: Route, wanted: Answer, answer: httpx.Resp
         found.append(f"challenge {answer.headers.get('WWW-Authenticate')} instead of {challenge}")
     if "ETag" in answer.headers and not wanted.is_shown and wanted.status != 201:
         found.append("the version is told")
+    if route.work in MANAGEMENT:
+        return found + _wrong_document(wanted, answer)
     entity_key = ENTITY_KEYS.get((route.work, route.kind)) if wanted.status in {200, 201} else None
     entity = body.pop(entity_key, None) if entity_key else None
     if (entity is None) != (entity_key is None) or body != envelope(wanted, route.kind):
@@ -104,6 +108,15 @@ def _wrong_token_answer(wanted: Answer, body: dict[str, Any]) -> list[str]:
     is_issued = wanted.status == 200
     is_right = bool(body.get("access_token")) if is_issued else body.get("error") == wanted.text
     return [] if is_right and ("access_token" in body) == is_issued else [f"token answer with keys {list(body)}"]
+
+
+def _wrong_document(wanted: Answer, answer: httpx.Response) -> list[str]:
+    """Compare an answer of /api/manage: a refusal in full, of a success no more than that it is one."""
+    body, is_problem = answer.json(), answer.headers["Content-Type"] == "application/problem+json"
+    if wanted.status < 400:
+        return ["a success is a problem document"] if is_problem else []
+    is_right = is_problem and body.keys() == {"type", "title", "status", "code"} and body["code"] == wanted.text
+    return [] if is_right else [f"document {answer.text} instead of {wanted.text}"]
 
 
 def _wrong_lines(scene: Scene, wanted: Answer, lines: list[dict[str, Any]]) -> list[str]:

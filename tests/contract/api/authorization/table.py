@@ -21,6 +21,11 @@ class Work(Enum):
     UPDATE = "update"
     DEACTIVATE = "deactivate"
     ACTIVATE = "activate"
+    SHOW_ACCOUNT = "show the caller's account"
+
+
+MANAGEMENT = {Work.SHOW_ACCOUNT}
+"""The works of /api/manage, whose refusals are problem documents."""
 
 
 class Route(NamedTuple):
@@ -57,6 +62,7 @@ ROUTES: dict[Endpoint, Route] = {
     ("POST", "/api/mysafe/secretapi/update/{identifier}"): Route(Work.UPDATE, "secretapi"),
     ("POST", "/api/mysafe/secretapi/inactive/{identifier}"): Route(Work.DEACTIVATE, "secretapi"),
     ("POST", "/api/mysafe/secretapi/active/{identifier}"): Route(Work.ACTIVATE, "secretapi"),
+    ("GET", "/api/manage/me"): Route(Work.SHOW_ACCOUNT),
 }
 """Every route there may be, inside and outside /api/mysafe. One that is not here fails the build."""
 
@@ -95,6 +101,7 @@ class Door(Enum):
 class Answer(NamedTuple):
     """What comes back. `text` is a key of TEXTS or the text itself; `code` is that of `exception`, 0 for a success.
 
+    In a problem document, `text` is the code.
     `is_shown` says that the item's values are in it, `is_changed` that the item has one version more.
     `lines` is what a list says of the item, as (can_view, can_write), None where it is not in the list.
     """
@@ -127,6 +134,7 @@ IN_LIST_TO_EDIT = Answer(200, "", is_shown=True, lines=(True, True))
 TOKEN = Answer(200, "")
 NO_CLIENT = Answer(400, "invalid_request")
 BAD_CLIENT = Answer(401, "invalid_client")
+OWN_ACCOUNT = Answer(200, "")
 
 ANSWERS: dict[tuple[Work, State], tuple[Answer, Answer, Answer, Answer]] = {
     # to whom it is:                 not shared    shared to view  to edit, or the owner's  an administrator's affair
@@ -141,6 +149,7 @@ ANSWERS: dict[tuple[Work, State], tuple[Answer, Answer, Answer, Answer]] = {
     (Work.DEACTIVATE, State.INACTIVE): (NO_ACCESS, NO_ACCESS, WAS_INACTIVE, NO_ACCESS),
     (Work.ACTIVATE, State.ACTIVE):   (NO_ACCESS, NO_ACCESS, WAS_ACTIVE, NO_ACCESS),
     (Work.ACTIVATE, State.INACTIVE): (NO_ACCESS, NO_ACCESS, ACTIVATED, NO_ACCESS),
+    (Work.SHOW_ACCOUNT, State.NONE): (OWN_ACCOUNT, OWN_ACCOUNT, OWN_ACCOUNT, OWN_ACCOUNT),
     **{
         (work, state): (answer, answer, answer, answer)
         for work in (Work.READ, Work.UPDATE, Work.DEACTIVATE, Work.ACTIVATE)
@@ -156,6 +165,13 @@ ANSWERS: dict[tuple[Work, State], tuple[Answer, Answer, Answer, Answer]] = {
 
 AT_THE_DOOR = {Door.NO_CREDENTIALS: NO_TOKEN, Door.BAD_CREDENTIALS: BAD_TOKEN, Door.FORBIDDEN: FORBIDDEN}
 """What the others get, whatever they ask for: token and key come before the item (contract 7)."""
+
+AT_THE_MANAGEMENT_DOOR = {
+    Door.NO_CREDENTIALS: Answer(401, "not_authenticated"),
+    Door.BAD_CREDENTIALS: Answer(401, "not_authenticated"),
+    Door.FORBIDDEN: Answer(403, "call_forbidden"),
+}
+"""The same in /api/manage."""
 
 AT_THE_TOKEN_DOOR = {Door.OPEN: TOKEN, Door.NO_CREDENTIALS: NO_CLIENT, Door.BAD_CREDENTIALS: BAD_CLIENT}
 """What the token endpoint answers (contract 2.4, 2.6)."""
