@@ -20,7 +20,7 @@ TABLES = frozenset({"src/mysafe/storage/schema.py", "src/mysafe/storage/statemen
 
 REVEALING_FILES = frozenset(
     {
-        "src/mysafe/cli/operate.py",
+        "src/mysafe/cli/access_keys.py",
         "src/mysafe/crypto/password_hash.py",
         "src/mysafe/crypto/rsa_oaep.py",
         "src/mysafe/crypto/totp.py",
@@ -28,6 +28,7 @@ REVEALING_FILES = frozenset(
         "src/mysafe/protocol/notes.py",
         "src/mysafe/protocol/oauth2.py",
         "src/mysafe/protocol/passwords.py",
+        "src/mysafe/server/api/manage/access_keys.py",
         "src/mysafe/services/authentication.py",
         "src/mysafe/services/payloads.py",
         "src/mysafe/services/principals.py",

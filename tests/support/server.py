@@ -16,7 +16,7 @@ import uvicorn
 from mysafe import app
 from mysafe.config import Settings, load_settings
 from mysafe.crypto.rsa_oaep import new_private_key
-from mysafe.domain.access_keys import AccessKeyDraft
+from mysafe.domain.access_keys import AccessKeyChange, AccessKeyDraft
 from mysafe.domain.errors import Conflict, DatabaseUnreachable
 from mysafe.domain.principals import UserDraft
 from mysafe.domain.secret_text import SecretText
@@ -99,8 +99,9 @@ class RunningServer:
         self._thread.join(timeout=20)
         self.vault.close()
 
-    def client(self) -> httpx.Client:
-        return httpx.Client(base_url=self.url, timeout=20, trust_env=False)
+    def client(self, source: str = "127.0.0.1") -> httpx.Client:
+        transport = httpx.HTTPTransport(local_address=source)
+        return httpx.Client(base_url=self.url, timeout=20, trust_env=False, transport=transport)
 
     def operate(self, work: Callable[[UnitOfWork], T]) -> T:
         """Run a use case as the local operator."""
@@ -134,9 +135,10 @@ class RunningServer:
         made = self.operate(partial(access_keys.add, draft=draft, private_key=private_key))
         return made.key.client_id, made.client_secret.reveal()
 
-    def token(self, key: tuple[str, str]) -> str:
+    def token(self, key: tuple[str, str], source: str = "127.0.0.1") -> str:
+        """Return an access token, asked for from an address of loopback."""
         form = {"grant_type": "client_credentials", "client_id": key[0], "client_secret": key[1]}
-        with self.client() as client:
+        with self.client(source) as client:
             answer = client.post("/api/oauth2/token", data=form)
         assert answer.status_code == 200, answer.text
         return str(answer.json()["access_token"])
@@ -161,10 +163,11 @@ class RunningServer:
         assert answer.status_code == 200, answer.text
 
     def revoke(self, client_id: str) -> None:
-        self.operate(partial(access_keys.revoke, client_id=client_id))
+        self.operate(partial(access_keys.revoke, which=client_id))
 
     def set_addresses(self, client_id: str, addresses: Sequence[str]) -> None:
-        self.operate(partial(access_keys.set_addresses, client_id=client_id, addresses=addresses))
+        change = AccessKeyChange({"addresses": tuple(addresses)})
+        self.operate(partial(access_keys.change, which=client_id, wanted=change))
 
     def set_user_active(self, username: str, *, is_active: bool) -> None:
         self.operate(partial(users.set_active, username=username, is_active=is_active))

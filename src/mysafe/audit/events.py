@@ -18,6 +18,7 @@ class Result(StrEnum):
     INACTIVE = "inactive"
     INVALID = "invalid"
     CONFLICT = "conflict"
+    THROTTLED = "throttled"
     FAILED = "failed"
 
 

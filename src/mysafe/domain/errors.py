@@ -21,6 +21,8 @@
     ├ NotEncryptable
     ├ NotAuthenticated
     ├ CallForbidden
+    ├ WrongPassword
+    ├ TooMany
     ├ TooLarge
     ├ SlowBody
     └ Unavailable
@@ -165,6 +167,18 @@ class CallForbidden(VaultError):
     def __init__(self, rule: str) -> None:
         super().__init__(rule)
         self.rule = rule
+
+
+class WrongPassword(VaultError):
+    """The user gave a wrong password for something that asks for it again (R-AUTH-10)."""
+
+
+class TooMany(VaultError):
+    """Too many requests, or too many failed ones. The caller may try again in `retry_after_seconds`, at least 1."""
+
+    def __init__(self, retry_after_seconds: int) -> None:
+        super().__init__("too many requests")
+        self.retry_after_seconds = retry_after_seconds
 
 
 class TooLarge(VaultError):

@@ -27,6 +27,7 @@ EXAMPLES: list[tuple[errors.VaultError, int, str]] = [
     (errors.AccessDenied("has none, needs view", "password"), 400, "1006: User does not have access"),
     (errors.Inactive("password"), 400, "1009: Inactive password"),
     (errors.CallForbidden("address"), 403, "You are not authorized to access this resource."),
+    (errors.TooMany(7), 429, "Too many requests."),
     (errors.TooLarge(10), 413, "Request body is too large."),
     (errors.SlowBody(), 408, "Request timeout."),
     (errors.Sealed(), 503, "Service unavailable."),
@@ -43,6 +44,7 @@ GATEWAY: list[tuple[errors.VaultError, int, str]] = [
 ]
 ELSEWHERE = {
     errors.NotEncryptable,  # its text and its exception differ: see below
+    errors.WrongPassword,  # only the management API asks for one
     errors.TooShort,  # passwords of people are set elsewhere
     errors.BadTokenRequest,  # the token endpoint words it (protocol.oauth2)
     errors.UnsupportedGrant,  # the same
@@ -95,6 +97,7 @@ def test_a_challenge_says_whether_a_token_was_sent() -> None:
 
 def test_what_may_pass_says_when_to_try_again() -> None:
     assert dict(answer_to(errors.Busy(), PLAIN).headers)[b"retry-after"] == b"1"
+    assert dict(answer_to(errors.TooMany(7), PLAIN).headers)[b"retry-after"] == b"7"
 
 
 def test_existence_is_hidden_on_request_and_only_then() -> None:

@@ -86,6 +86,17 @@ def _unauthenticated(error: errors.VaultError, compatibility: Compatibility) -> 
     return _gateway(compatibility.unauthenticated_status, codes.NO_ROUTE, ((b"www-authenticate", challenge),))
 
 
+def _too_many(error: errors.VaultError, compatibility: Compatibility) -> Answer:
+    if not isinstance(error, errors.TooMany):
+        return unexpected(compatibility)
+    return _envelope(429, codes.TOO_MANY_REQUESTS, 429, compatibility, retry_after(error))
+
+
+def retry_after(error: errors.TooMany) -> tuple[tuple[bytes, bytes], ...]:
+    """Return the header that says when to try again (R-API-14; RFC 9110, section 10.2.3)."""
+    return ((b"retry-after", b"%d" % error.retry_after_seconds),)
+
+
 def _not_encryptable(error: errors.VaultError, compatibility: Compatibility) -> Answer:
     body = envelope.failure(
         500, codes.UNEXPECTED, 400, exception=codes.ENCRYPTION_FAILED, mensagem=compatibility.is_mensagem_sent
@@ -116,6 +127,7 @@ TABLE: dict[type, _Encode] = {
     errors.VersionMismatch: _plain(412, codes.VERSION_MISMATCH),
     errors.NotAuthenticated: _unauthenticated,
     errors.CallForbidden: _plain(403, codes.NOT_AUTHORIZED),
+    errors.TooMany: _too_many,
     errors.TooLarge: _plain(413, codes.BODY_TOO_LARGE),
     errors.SlowBody: _plain(408, codes.SLOW_BODY, CLOSE),
     errors.DatabaseUnreachable: _upstream(502, codes.UPSTREAM_INVALID),

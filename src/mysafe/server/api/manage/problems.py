@@ -37,7 +37,9 @@ TABLE: dict[type[errors.VaultError], _Problem] = {
     errors.NotFound: _Problem(404, "not_found", "There is no such record, or it is not visible to you."),
     errors.AccessDenied: _Problem(403, "access_denied", "You may not do this."),
     errors.CallForbidden: _Problem(403, "call_forbidden", "The access key may not be used from here."),
-    errors.Inactive: _Problem(409, "inactive", "The item is deactivated."),
+    errors.WrongPassword: _Problem(403, "wrong_password", "The password is wrong."),
+    errors.TooMany: _Problem(429, "too_many", "Too many requests; try again later."),
+    errors.Inactive: _Problem(409, "inactive", "The record is deactivated or revoked."),
     errors.Conflict: _Problem(409, "conflict", "The name is taken."),
     errors.DuplicateIdentifier: _Problem(409, "duplicate_identifier", "The identifier code is taken."),
     errors.VersionMismatch: _Problem(412, "version_mismatch", "The record was changed meanwhile."),
@@ -70,6 +72,8 @@ def _headers(error: errors.VaultError) -> tuple[tuple[bytes, bytes], ...]:
     match error:
         case errors.NotAuthenticated(was_sent=was_sent):
             return ((b"www-authenticate", b'Bearer error="invalid_token"' if was_sent else b"Bearer"),)
+        case errors.TooMany(retry_after_seconds=seconds):
+            return ((b"retry-after", b"%d" % seconds),)
         case errors.SlowBody():
             return ((b"connection", b"close"),)
         case errors.DatabaseUnreachable() | errors.DeadlinePassed():
