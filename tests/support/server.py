@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import cache, partial
 from pathlib import Path
 from typing import Any, TypeVar
@@ -92,7 +93,7 @@ class RunningServer:
         while not self._server.started:
             time.sleep(0.01)
         port = self._server.servers[0].sockets[0].getsockname()[1]
-        self.url = f"http://127.0.0.1:{port}"
+        self.url = f"{'https' if self.settings.tls_certificate else 'http'}://127.0.0.1:{port}"
 
     def close(self) -> None:
         self._server.should_exit = True
@@ -113,6 +114,16 @@ class RunningServer:
         except Conflict:
             pass  # made before: the fixture promises no more than that it exists
 
+    def make_admin(self, username: str) -> None:
+        """Make an administrator of a user, as the row would have been made with `user add --admin`."""
+        self.operate(partial(_promote, username=username))
+
+    def new_person(self, password: str) -> str:
+        """Return a new user who has a password."""
+        username = next(self._names)
+        self.operate(partial(users.add, draft=UserDraft(username), password_hash=_hashed(password)))
+        return username
+
     def ensure_group(self, name: str, members: Sequence[str]) -> None:
         try:
             self.operate(partial(groups.add, name=name, members=members))
@@ -125,13 +136,14 @@ class RunningServer:
         return username
 
     def new_key(self, owner: str, addresses: Sequence[str] = (), referers: Sequence[str] = ()) -> tuple[str, str]:
-        return self._new_key(AccessKeyDraft(owner, "key", tuple(addresses), tuple(referers)), None)
+        return self.add_key(AccessKeyDraft(owner, "key", tuple(addresses), tuple(referers)))
 
     def new_encrypting_key(self, owner: str) -> tuple[str, str]:
         """Return a key whose sensitive values `private_key` opens."""
-        return self._new_key(AccessKeyDraft(owner, "key", is_encrypting=True), private_key())
+        return self.add_key(AccessKeyDraft(owner, "key", is_encrypting=True), private_key())
 
-    def _new_key(self, draft: AccessKeyDraft, private_key: SecretText | None) -> tuple[str, str]:
+    def add_key(self, draft: AccessKeyDraft, private_key: SecretText | None = None) -> tuple[str, str]:
+        """Return the credentials of a new access key as in the draft."""
         made = self.operate(partial(access_keys.add, draft=draft, private_key=private_key))
         return made.key.client_id, made.client_secret.reveal()
 
@@ -182,6 +194,18 @@ class RunningServer:
             yield
         finally:
             self.engine.fault = None
+
+
+def _promote(uow: UnitOfWork, username: str) -> None:
+    user = uow.principals.user_by_name(username)
+    assert user is not None
+    uow.registry.change_user(replace(user, is_admin=True))
+
+
+@cache
+def _hashed(password: str) -> str | None:
+    """Hash a password once for all tests: it takes a tenth of a second."""
+    return users.prepare(UserDraft("", password=SecretText(password)))
 
 
 def authorization(token: str) -> dict[str, str]:
