@@ -3,6 +3,7 @@
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -10,12 +11,14 @@ from typing import Any
 import httpx
 import pytest
 
+from mysafe.authz.decide import Decision, decide_on_item
 from mysafe.domain.access_keys import MOST_ITEMS_OF_A_KEY, AccessKeyDraft
 from mysafe.domain.errors import InvalidField
 from mysafe.domain.ids import ItemId, ItemRef, Kind
 from mysafe.domain.items import ItemDraft, NoteSecret
+from mysafe.domain.principals import Actor
 from mysafe.domain.secret_text import SecretText
-from mysafe.services import audit_trail, items
+from mysafe.services import audit_trail, items, unit_of_work
 from mysafe.services.accounts import access_keys
 from mysafe.services.authentication import Caller, bearer
 from tests.support.key_owner import KEYS, KeyOwner, pair
@@ -76,6 +79,16 @@ def test_a_confined_key_lists_and_reads_its_items_and_no_other(scene: Scene) -> 
     assert (answer.status_code, message(answer)) == (400, NO_ACCESS)
     assert "canary" not in answer.text
     assert scene.server.read(scene.owner.token, scene.far, "note").status_code == 200
+
+
+def test_a_decision_that_forgets_the_confinement_would_be_noticed(
+    alone: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def forgetful(actor: Actor, *rest: Any) -> Decision:
+        return decide_on_item(replace(actor, items=None), *rest)
+
+    monkeypatch.setattr(unit_of_work, "decide_on_item", forgetful)
+    assert alone.server.read(alone.token, alone.far, "note").status_code == 200
 
 
 @pytest.mark.parametrize(
