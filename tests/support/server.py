@@ -16,8 +16,8 @@ import uvicorn
 
 from mysafe import app
 from mysafe.config import Settings, load_settings
-from mysafe.crypto.rsa_oaep import new_private_key
-from mysafe.domain.access_keys import AccessKeyChange, AccessKeyDraft
+from mysafe.crypto.rsa_oaep import new_pair
+from mysafe.domain.access_keys import AccessKeyChange, AccessKeyDraft, RsaPair
 from mysafe.domain.errors import Conflict, DatabaseUnreachable
 from mysafe.domain.principals import UserDraft
 from mysafe.domain.secret_text import SecretText
@@ -70,9 +70,14 @@ class FaultyEngine(Engine):
 
 
 @cache
+def rsa_pair() -> RsaPair:
+    """Return RSA keys for all tests: making them takes a second."""
+    return new_pair(4096)
+
+
 def private_key() -> SecretText:
-    """Return an RSA key for all tests: making one takes a second."""
-    return new_private_key(4096)
+    """Return the private one of these keys."""
+    return rsa_pair().private_key
 
 
 class RunningServer:
@@ -140,11 +145,11 @@ class RunningServer:
 
     def new_encrypting_key(self, owner: str) -> tuple[str, str]:
         """Return a key whose sensitive values `private_key` opens."""
-        return self.add_key(AccessKeyDraft(owner, "key", is_encrypting=True), private_key())
+        return self.add_key(AccessKeyDraft(owner, "key", is_encrypting=True), rsa_pair())
 
-    def add_key(self, draft: AccessKeyDraft, private_key: SecretText | None = None) -> tuple[str, str]:
+    def add_key(self, draft: AccessKeyDraft, pair: RsaPair | None = None) -> tuple[str, str]:
         """Return the credentials of a new access key as in the draft."""
-        made = self.operate(partial(access_keys.add, draft=draft, private_key=private_key))
+        made = self.operate(partial(access_keys.add, draft=draft, pair=pair))
         return made.key.client_id, made.client_secret.reveal()
 
     def token(self, key: tuple[str, str], source: str = "127.0.0.1") -> str:

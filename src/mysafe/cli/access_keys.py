@@ -9,11 +9,10 @@ from functools import partial
 
 from mysafe.cli.local_vault import operate, printable
 from mysafe.config import Loaded
-from mysafe.domain.access_keys import AccessKeyChange, AccessKeyDraft, AccessKeyView
+from mysafe.domain.access_keys import AccessKeyChange, AccessKeyDraft, AccessKeyView, RsaPair
 from mysafe.domain.actions import Action
 from mysafe.domain.errors import InvalidField
 from mysafe.domain.ids import ItemId, ItemRef, Kind
-from mysafe.domain.secret_text import SecretText
 from mysafe.services.accounts import access_keys
 from mysafe.services.accounts.access_keys import EVERYBODY, NewAccessKey
 
@@ -34,9 +33,9 @@ def _add(options: Options, loaded: Loaded) -> int:
         items=_items(options.item) if options.item else None,
     )
     if draft.is_encrypting:
-        operate(loaded, partial(access_keys.may_add, draft=draft))  # a refusal is worth knowing before the key is made
-    private_key = _private_key(loaded, is_needed=draft.is_encrypting)
-    work = partial(access_keys.add, draft=draft, private_key=private_key, is_secret_kept=_is_secret_kept(loaded))
+        operate(loaded, partial(access_keys.may_add, draft=draft))  # a refusal is worth knowing before keys are made
+    pair = _pair(loaded, is_needed=draft.is_encrypting)
+    work = partial(access_keys.add, draft=draft, pair=pair, is_secret_kept=_is_secret_kept(loaded))
     return _print_new(options, loaded, operate(loaded, work))
 
 
@@ -61,10 +60,10 @@ def _change(options: Options, loaded: Loaded) -> int:
     wanted = _wanted(options)
     is_needed = wanted.is_encrypting is True and operate(
         loaded,
-        partial(access_keys.needs_private_key, which=options.client_id, action=Action.ACCESS_KEY_UPDATE),
+        partial(access_keys.needs_pair, which=options.client_id, action=Action.ACCESS_KEY_UPDATE),
     )
-    private_key = _private_key(loaded, is_needed=is_needed)
-    work = partial(access_keys.change, which=options.client_id, wanted=wanted, private_key=private_key)
+    pair = _pair(loaded, is_needed=is_needed)
+    work = partial(access_keys.change, which=options.client_id, wanted=wanted, pair=pair)
     print(f"changed the access key {operate(loaded, work).key.client_id}")
     return 0
 
@@ -88,11 +87,11 @@ def _wanted(options: Options) -> AccessKeyChange:
 
 def _clone(options: Options, loaded: Loaded) -> int:
     is_needed = operate(
-        loaded, partial(access_keys.needs_private_key, which=options.client_id, action=Action.ACCESS_KEY_CLONE)
+        loaded, partial(access_keys.needs_pair, which=options.client_id, action=Action.ACCESS_KEY_CLONE)
     )
-    private_key = _private_key(loaded, is_needed=is_needed)
+    pair = _pair(loaded, is_needed=is_needed)
     kept = _is_secret_kept(loaded)
-    work = partial(access_keys.clone, which=options.client_id, private_key=private_key, is_secret_kept=kept)
+    work = partial(access_keys.clone, which=options.client_id, pair=pair, is_secret_kept=kept)
     return _print_new(options, loaded, operate(loaded, work))
 
 
@@ -112,7 +111,7 @@ def _decryption_key(options: Options, loaded: Loaded) -> int:
     return 0
 
 
-def _private_key(loaded: Loaded, *, is_needed: bool) -> SecretText | None:
+def _pair(loaded: Loaded, *, is_needed: bool) -> RsaPair | None:
     return access_keys.prepare(loaded.settings.access_keys_rsa_bits, is_encrypting=is_needed)
 
 

@@ -74,6 +74,13 @@ class AccessKeyDraft:
     items: frozenset[ItemRef] | None = None
 
 
+class RsaPair(NamedTuple):
+    """The keys of an access key that encrypts: the private one as PEM (PKCS #8), the public one as DER."""
+
+    private_key: SecretText
+    public_key: bytes
+
+
 class KeySecrets(NamedTuple):
     """What is kept of an access key's secrets, None where nothing is: its private RSA key (PEM), its client secret."""
 

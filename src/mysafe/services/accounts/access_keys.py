@@ -11,8 +11,8 @@ from functools import partial
 from typing import NamedTuple, TypeAlias
 
 from mysafe.crypto.credentials import new_client_id, new_client_secret
-from mysafe.crypto.rsa_oaep import new_private_key, public_key_of
-from mysafe.domain.access_keys import AccessKey, AccessKeyChange, AccessKeyDraft, AccessKeyView, KeySecrets
+from mysafe.crypto.rsa_oaep import new_pair
+from mysafe.domain.access_keys import AccessKey, AccessKeyChange, AccessKeyDraft, AccessKeyView, KeySecrets, RsaPair
 from mysafe.domain.actions import Action
 from mysafe.domain.errors import Busy, Inactive, NotFound, VaultError, VersionMismatch
 from mysafe.domain.ids import LARGEST_ID, AccessKeyId, UserId
@@ -55,25 +55,25 @@ class Revealed(NamedTuple):
     secret: SecretText
 
 
-def prepare(bits: int, *, is_encrypting: bool) -> SecretText | None:
-    """Return a new private RSA key for an access key that encrypts, else None.
+def prepare(bits: int, *, is_encrypting: bool) -> RsaPair | None:
+    """Return new RSA keys for an access key that encrypts, else None.
 
-    Making one takes a second and more: it is done before the unit of work, never inside.
+    Making them takes a second and more: it is done before the unit of work, never inside.
     """
-    return new_private_key(bits) if is_encrypting else None
+    return new_pair(bits) if is_encrypting else None
 
 
 def may_add(uow: UnitOfWork, draft: AccessKeyDraft) -> bool:
-    """Decide on making an access key, without making it; return whether it needs a private key. Raises as `add`."""
+    """Decide on making an access key, without making it; return whether it needs RSA keys. Raises as `add`."""
     _new_key(uow, _owner(uow, draft.owner), checked_terms(draft))
     check_expiry(draft.expires_at, uow.principals.now)
     return draft.is_encrypting
 
 
 def add(
-    uow: UnitOfWork, draft: AccessKeyDraft, private_key: SecretText | None = None, *, is_secret_kept: bool = True
+    uow: UnitOfWork, draft: AccessKeyDraft, pair: RsaPair | None = None, *, is_secret_kept: bool = True
 ) -> NewAccessKey:
-    """Store a new access key of an active user. `private_key` comes from `prepare`.
+    """Store a new access key of an active user. `pair` comes from `prepare`.
 
     `is_secret_kept` says whether a sealed copy of the client secret is kept, so that it can be shown again.
 
@@ -82,18 +82,16 @@ def add(
     terms = checked_terms(draft)
     check_expiry(draft.expires_at, uow.principals.now)
     owner = _owner(uow, draft.owner)
-    return _store(uow, owner, _new_key(uow, owner, terms), private_key, is_secret_kept=is_secret_kept)
+    return _store(uow, owner, _new_key(uow, owner, terms), pair, is_secret_kept=is_secret_kept)
 
 
-def clone(
-    uow: UnitOfWork, which: Which, private_key: SecretText | None = None, *, is_secret_kept: bool = True
-) -> NewAccessKey:
+def clone(uow: UnitOfWork, which: Which, pair: RsaPair | None = None, *, is_secret_kept: bool = True) -> NewAccessKey:
     """Store a copy of an access key under a new id, with a new secret and without an expiry (R-TOK-15).
 
-    A key that encrypts gets a private key of its own, from `prepare`. Raises Inactive for a revoked key.
+    A key that encrypts gets RSA keys of its own, from `prepare`. Raises Inactive for a revoked key.
     """
     source = _usable(uow, which, Action.ACCESS_KEY_CLONE)
-    if source.encryption_key is not None and private_key is None:
+    if source.encryption_key is not None and pair is None:
         raise Busy  # it did not encrypt when the caller looked
     uow.registry.record_on_key(Action.ACCESS_KEY_CLONE, source)
     owner = uow.principals.user(source.owner_id)
@@ -101,8 +99,8 @@ def clone(
         raise NotFound("user")
     terms = _terms_of(source)._replace(name=source.name[: LONGEST_NAME - len(COPY)] + COPY, expires_at=None)
     key = _new_key(uow, owner, terms)
-    own_key = private_key if source.encryption_key is not None else None
-    return _store(uow, owner, key, own_key, is_secret_kept=is_secret_kept)
+    own_pair = pair if source.encryption_key is not None else None
+    return _store(uow, owner, key, own_pair, is_secret_kept=is_secret_kept)
 
 
 def list_keys(uow: UnitOfWork, owner: str | None = None) -> list[AccessKeyView]:
@@ -129,10 +127,10 @@ def read(uow: UnitOfWork, which: Which) -> AccessKeyView:
     return _view(uow, key)
 
 
-def needs_private_key(uow: UnitOfWork, which: Which, action: Action) -> bool:
+def needs_pair(uow: UnitOfWork, which: Which, action: Action) -> bool:
     """Decide on cloning or changing an access key, without doing it.
 
-    Return whether a private key must be made for it: for a clone of one that encrypts, and for a change of one that
+    Return whether RSA keys must be made for it: for a clone of one that encrypts, and for a change of one that
     does not encrypt yet.
     """
     key = _usable(uow, which, action)
@@ -143,13 +141,13 @@ def change(
     uow: UnitOfWork,
     which: Which,
     wanted: AccessKeyChange,
-    private_key: SecretText | None = None,
+    pair: RsaPair | None = None,
     expected_versions: Collection[int] | None = None,
 ) -> AccessKeyView:
     """Change what `wanted` names. A change of any limit ends the tokens of the key at once (R-TOK-05).
 
     Args:
-        private_key: from `prepare`, for a key that is to encrypt from now on.
+        pair: from `prepare`, for a key that is to encrypt from now on.
         expected_versions: the versions the caller wants to change, None for any.
 
     Raises:
@@ -167,11 +165,11 @@ def change(
     edit = None
     is_switched = wanted.is_encrypting is not None and wanted.is_encrypting != (key.encryption_key is not None)
     if is_switched:
-        if wanted.is_encrypting and private_key is None:
+        if wanted.is_encrypting and pair is None:
             raise Busy  # it encrypted when the caller looked
-        own_key = private_key if wanted.is_encrypting else None
-        changed = replace(changed, encryption_key=public_key_of(own_key) if own_key else None)
-        edit = partial(KeySecrets._replace, private_key=own_key)
+        own_pair = pair if wanted.is_encrypting else None
+        changed = replace(changed, encryption_key=own_pair.public_key if own_pair else None)
+        edit = partial(KeySecrets._replace, private_key=own_pair.private_key if own_pair else None)
     if changed == key:
         uow.registry.record_on_key(Action.ACCESS_KEY_UPDATE, key)
         return _view(uow, key)
@@ -225,16 +223,14 @@ def _reveal(uow: UnitOfWork, which: Which, action: Action, proof: Proof | None) 
     return Revealed(key.client_id, secret)
 
 
-def _store(
-    uow: UnitOfWork, owner: User, key: AccessKey, private_key: SecretText | None, *, is_secret_kept: bool
-) -> NewAccessKey:
+def _store(uow: UnitOfWork, owner: User, key: AccessKey, pair: RsaPair | None, *, is_secret_kept: bool) -> NewAccessKey:
     secret = new_client_secret()
     key = replace(
         key,
         secret_verifier=uow.registry.verifier_of(key.client_id, secret),
-        encryption_key=public_key_of(private_key) if private_key else None,
+        encryption_key=pair.public_key if pair else None,
     )
-    kept = KeySecrets(private_key, secret if is_secret_kept else None)
+    kept = KeySecrets(pair.private_key if pair else None, secret if is_secret_kept else None)
     return NewAccessKey(uow.registry.add_access_key(key, kept), secret, owner.username)
 
 

@@ -51,7 +51,7 @@ def create(call: Call) -> Step:
     add = partial(access_keys.add, draft=draft, is_secret_kept=call.key_rules.is_secret_kept)
     if not draft.is_encrypting:
         return Step(add, _created)
-    return _with_private_key(call, partial(access_keys.may_add, draft=draft), add, _created)
+    return _with_pair(call, partial(access_keys.may_add, draft=draft), add, _created)
 
 
 def read(call: Call) -> Step:
@@ -65,16 +65,16 @@ def change(call: Call) -> Step:
     work = partial(access_keys.change, which=which, wanted=wanted, expected_versions=expected_versions(call))
     if not wanted.is_encrypting:
         return Step(work, _shown)
-    needs = partial(access_keys.needs_private_key, which=which, action=Action.ACCESS_KEY_UPDATE)
-    return _with_private_key(call, needs, work, _shown)
+    needs = partial(access_keys.needs_pair, which=which, action=Action.ACCESS_KEY_UPDATE)
+    return _with_pair(call, needs, work, _shown)
 
 
 def clone(call: Call) -> Step:
     """POST /api/manage/access-keys/{identifier}/clone."""
     which = _which(call)
-    needs = partial(access_keys.needs_private_key, which=which, action=Action.ACCESS_KEY_CLONE)
+    needs = partial(access_keys.needs_pair, which=which, action=Action.ACCESS_KEY_CLONE)
     work = partial(access_keys.clone, which=which, is_secret_kept=call.key_rules.is_secret_kept)
-    return _with_private_key(call, needs, work, _created)
+    return _with_pair(call, needs, work, _created)
 
 
 def revoke(call: Call) -> Step:
@@ -96,13 +96,13 @@ def _which(call: Call) -> AccessKeyId:
     return AccessKeyId(parse_identifier(call.identifier))
 
 
-def _with_private_key(call: Call, needs: UseCase, then: UseCase, encode: Callable[[Any], Answer]) -> Step:
-    """Decide first whether a private key has to be made, make it beside the loop, then do what is wanted."""
+def _with_pair(call: Call, needs: UseCase, then: UseCase, encode: Callable[[Any], Answer]) -> Step:
+    """Decide first whether RSA keys have to be made, make them beside the loop, then do what is wanted."""
 
     def make(is_needed: bool) -> Slow:  # noqa: FBT001  # as the engine gives it
         def work() -> Step:
-            private_key = access_keys.prepare(call.key_rules.rsa_bits, is_encrypting=is_needed)
-            return Step(partial(then, private_key=private_key), encode)
+            pair = access_keys.prepare(call.key_rules.rsa_bits, is_encrypting=is_needed)
+            return Step(partial(then, pair=pair), encode)
 
         return Slow(work)
 
