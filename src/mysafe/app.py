@@ -8,6 +8,7 @@ import glob
 import os
 import resource
 import signal
+import ssl
 import sys
 import time
 from collections.abc import Awaitable, Callable, Iterator
@@ -25,9 +26,11 @@ from mysafe.server.api.admission import Admission, Rates
 from mysafe.server.api.endpoint import Api, Limits
 from mysafe.server.limits import ConnectionLimits, limited_protocol
 from mysafe.server.logs import log_to_stderr
+from mysafe.server.origin import Proxies
 from mysafe.server.routes import Routes
 from mysafe.services import health
 from mysafe.services import keys as key_ceremony
+from mysafe.services.accounts.key_rules import KeyRules
 from mysafe.services.authentication import local_operator
 from mysafe.services.unit_of_work import UnitOfWork
 from mysafe.services.vault import Vault
@@ -178,7 +181,8 @@ def open_vault(settings: Settings, *, clock: Clock = time.time) -> Vault:
     except BaseException:
         engine.close()
         raise
-    return Vault(engine, keys, clock=clock, node=f"{os.uname().nodename}:{os.getpid()}")
+    rules = KeyRules(settings.access_keys_rsa_bits, is_secret_kept=settings.access_keys_reveal == "reauth")
+    return Vault(engine, keys, clock=clock, node=f"{os.uname().nodename}:{os.getpid()}", key_rules=rules)
 
 
 def asgi_app(vault: Vault, settings: Settings, *, ticks: Callable[[], int] = time.monotonic_ns) -> Api:
@@ -198,12 +202,14 @@ def asgi_app(vault: Vault, settings: Settings, *, ticks: Callable[[], int] = tim
         settings.token_failures_per_minute,
         settings.token_failures_per_address,
     )
+    header = settings.client_certificate_header
+    proxies = Proxies(settings.trusted_proxies, header.lower().encode("ascii") if header else None)
     return Api(
         vault,
         Routes().match,
         compatibility=compatibility,
         limits=limits,
-        trusted_proxies=settings.trusted_proxies,
+        proxies=proxies,
         admission=Admission(rates, ticks),
     )
 
@@ -231,6 +237,8 @@ def web_server(application: Application, settings: Settings) -> uvicorn.Server:
             timeout_graceful_shutdown=30,
             ssl_certfile=settings.tls_certificate,
             ssl_keyfile=settings.tls_key,
+            ssl_ca_certs=settings.tls_client_ca,
+            ssl_cert_reqs=ssl.CERT_OPTIONAL if settings.tls_client_ca else ssl.CERT_NONE,
         )
     )
 

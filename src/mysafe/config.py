@@ -6,6 +6,7 @@ Rooms receive values; only `app` and `cli` see `Settings`.
 """
 
 import os
+import re
 import stat
 import tomllib
 from collections.abc import Callable, Mapping
@@ -61,6 +62,16 @@ class Settings:
     tls_key: Path | None = None
     """PEM file with the private key of the certificate, readable by its owner only. Needs `tls_certificate`."""
 
+    tls_client_ca: Path | None = None
+    """PEM file with the issuers of client certificates, for access keys that ask for a certificate. Clients may then
+    present one of them, and need not. Needs `tls_certificate`."""
+
+    client_certificate_header: str | None = None
+    """Header in which a trusted proxy names the certificate of the client, for access keys that ask for one: its
+    SHA-256 as hexadecimal digits, with or without colons; or the certificate itself as PEM, percent-encoded (nginx:
+    `$ssl_client_escaped_cert`) or not; or as in RFC 9440. The proxy must set it for every request, to nothing where
+    there is no verified certificate. Needs `trusted_proxies`."""
+
     request_seconds: float = 60
     """How long a request may take until it is answered with 504. Unit: seconds. Limits: 0.1 to 3600."""
 
@@ -105,6 +116,11 @@ class Settings:
     access_keys_rsa_bits: int = 4096
     """Size of the RSA key of new access keys that encrypt. One value may have 470 bytes with 4096 bits, 982 with 8192.
     Limits: 4096 or 8192."""
+
+    access_keys_reveal: str = "reauth"
+    """Whether the client secret of an access key can be shown again: `reauth`, after the password of its owner, or by
+    the local operator; a sealed copy is kept for that. Or `once`: of keys that are made from then on no copy is kept.
+    Limits: reauth or once."""
 
     notes_max_characters: int = 900
     """Longest text of a note. The largest accepted request body grows with it. Unit: Unicode code points.
@@ -289,6 +305,21 @@ def _choice(*numbers: str) -> Callable[[str, _Given], int]:
     return read
 
 
+def _word(*words: str) -> Callable[[str, _Given], str]:
+    def read(name: str, given: _Given) -> str:
+        if given.value not in words:
+            raise _refused(name, given, " or ".join(words))
+        return str(given.value)
+
+    return read
+
+
+def _header(name: str, given: _Given) -> str:
+    if not re.fullmatch("[A-Za-z0-9-]{1,100}", _text(name, given)):
+        raise _refused(name, given, "the name of a header")
+    return str(given.value)
+
+
 def _networks(name: str, given: _Given) -> tuple[Network, ...]:
     texts = given.value.split(",") if isinstance(given.value, str) else given.value
     if not isinstance(texts, list | tuple):
@@ -325,6 +356,8 @@ _READERS: dict[str, Callable[[str, _Given], object]] = {
     "trusted_proxies": _networks,
     "tls_certificate": _path,
     "tls_key": _path,
+    "tls_client_ca": _path,
+    "client_certificate_header": _header,
     "request_seconds": _number(0.1, 3600, is_whole=False),
     "header_seconds": _number(0.1, 120, is_whole=False),
     "max_connections": _number(1, 65_535, is_whole=True),
@@ -338,6 +371,7 @@ _READERS: dict[str, Callable[[str, _Given], object]] = {
     "compat_both_user_keys": _flag,
     "compat_list_inactive": _flag,
     "access_keys_rsa_bits": _choice("4096", "8192"),
+    "access_keys_reveal": _word("reauth", "once"),
     "notes_max_characters": _number(1, _LONGEST_NOTES, is_whole=True),
 }
 
@@ -354,6 +388,10 @@ def _check_together(settings: Settings) -> None:
         )
     if (settings.tls_certificate is None) != (settings.tls_key is None):
         raise SettingsRefused("tls_certificate and tls_key are only useful together: set both or neither")
+    if settings.tls_client_ca is not None and settings.tls_certificate is None:
+        raise SettingsRefused("tls_client_ca is only useful with tls_certificate and tls_key: set all or none")
+    if settings.client_certificate_header is not None and not settings.trusted_proxies:
+        raise SettingsRefused("client_certificate_header is only believed from trusted_proxies: set them too")
     if settings.behind_proxy != bool(settings.trusted_proxies):
         raise SettingsRefused("behind_proxy and trusted_proxies are only useful together: set both or neither")
     if not (_is_loopback(settings.host) or settings.tls_certificate or settings.behind_proxy):

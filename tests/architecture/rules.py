@@ -15,12 +15,19 @@ MOST_ARGUMENTS = 6
 DEEPEST_NESTING = 3
 MOST_PUBLIC_NAMES_OF_A_UNIT = 10
 
-TABLES = frozenset({"src/mysafe/storage/schema.py", "src/mysafe/storage/statements.py", "src/mysafe/authz/decide.py"})
+TABLES = frozenset(
+    {
+        "src/mysafe/authz/decide.py",
+        "src/mysafe/config.py",
+        "src/mysafe/storage/schema.py",
+        "src/mysafe/storage/statements.py",
+    }
+)
 """Files that are one long table and may be longer than the others."""
 
 REVEALING_FILES = frozenset(
     {
-        "src/mysafe/cli/operate.py",
+        "src/mysafe/cli/access_keys.py",
         "src/mysafe/crypto/password_hash.py",
         "src/mysafe/crypto/rsa_oaep.py",
         "src/mysafe/crypto/totp.py",
@@ -28,6 +35,7 @@ REVEALING_FILES = frozenset(
         "src/mysafe/protocol/notes.py",
         "src/mysafe/protocol/oauth2.py",
         "src/mysafe/protocol/passwords.py",
+        "src/mysafe/server/api/manage/access_keys.py",
         "src/mysafe/services/authentication.py",
         "src/mysafe/services/payloads.py",
         "src/mysafe/services/principals.py",

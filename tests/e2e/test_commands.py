@@ -117,7 +117,7 @@ def test_a_password_comes_from_standard_input(
         (["user", "disable", "nobody"], 1, "there is no such user"),
         (["group", "add", "Nobodies", "--member", "nobody"], 1, "there is no such user nobody"),
         (["access-key", "add", "--owner", "nobody", "--name", "k"], 1, "there is no such user"),
-        (["access-key", "add", "--owner", "twice", "--name", "k", "--ip", "300.1.1.1"], 2, "ip has a form"),
+        (["access-key", "add", "--owner", "twice", "--name", "k", "--ip", "300.1.1.1"], 2, "addresses has a form"),
         (["access-key", "revoke", "nothing"], 1, "there is no such access key"),
     ],
 )

@@ -7,12 +7,15 @@ and must see the swapped rows open.
 
 from collections.abc import Iterator
 from contextlib import closing
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import apsw
 import pytest
 
 from mysafe.crypto import aead, records
+from mysafe.domain.access_keys import AccessKeyDraft
+from mysafe.domain.ids import ItemId, ItemRef, Kind
 from mysafe.services.opened_rows import OpenedRows
 from tests.support.server import RunningServer, authorization
 
@@ -149,6 +152,74 @@ def test_a_credential_row_copied_over_another_does_not_open(scene: Scene, table:
     answer = scene.server.read(scene.stranger, scene.victim)
     assert (answer.status_code, CANARY in answer.text) == (500, False)
     assert scene.server.read(scene.owner, scene.victim).status_code == 200
+
+
+class ConfinedKey:
+    """A key of the scene's owner, confined to the victim's neighbour and expired tomorrow, with a token of it."""
+
+    def __init__(self, scene: Scene) -> None:
+        owner = scene.server.operate(lambda uow: uow.principals.user_by_name(scene.owner_name))
+        assert owner is not None
+        self.owner_id = owner.id
+        ref = ItemRef(Kind.PASSWORD, ItemId(int(scene.other)))
+        expires_at = datetime.now(UTC) + timedelta(days=1)
+        draft = AccessKeyDraft(scene.owner_name, "confined", expires_at=expires_at, items=frozenset({ref}))
+        self.credentials = scene.server.add_key(draft)
+        self.token = scene.server.token(self.credentials)
+        (self.id,) = scene.sql("SELECT MAX(id) FROM access_keys")[0]
+
+
+@pytest.mark.parametrize(
+    ("column", "value"),
+    [("expires_at", 2**40), ("expires_at", None), ("created_at", 1), ("updated_at", 1), ("epoch", 7)],
+)
+def test_a_clear_column_of_an_access_key_limits_and_frees_nothing(scene: Scene, column: str, value: object) -> None:
+    key = ConfinedKey(scene)
+    scene.sql(f"UPDATE access_keys SET {column} = ? WHERE id = ?", value, key.id)
+    assert scene.server.read(key.token, scene.victim).status_code == 400
+    assert scene.listed(key.token) == [scene.other]
+    scene.server.advance_clock(2 * 86_400)
+    assert scene.server.read(key.token, scene.other).status_code == 401
+
+
+@pytest.mark.parametrize(("column", "value"), [("owner_id", "stranger"), ("version", 2), ("bidx", b"x" * 16)])
+def test_a_column_that_an_access_key_is_bound_to_cannot_be_edited(scene: Scene, column: str, value: object) -> None:
+    key = ConfinedKey(scene)
+    new = scene.user_id(scene.bait) if value == "stranger" else value
+    scene.sql(f"UPDATE access_keys SET {column} = ? WHERE id = ?", new, key.id)
+    for token, identifier in ((key.token, scene.victim), (key.token, scene.other), (key.token, scene.bait)):
+        answer = scene.server.read(token, identifier)
+        assert (answer.status_code, "password_entity" in answer.text) == (500, False)
+    assert scene.server.read(scene.owner, scene.other).status_code == 200
+
+
+def test_a_flipped_bit_in_an_access_key_is_detected_and_leaves_the_list(
+    scene: Scene, caplog: pytest.LogCaptureFixture
+) -> None:
+    key = ConfinedKey(scene)
+    (meta,) = scene.sql("SELECT meta FROM access_keys WHERE id = ?", key.id)[0]
+    assert isinstance(meta, bytes)
+    for bit in range(0, len(meta) * 8, 97):
+        scene.sql("UPDATE access_keys SET meta = ? WHERE id = ?", flipped(meta, bit), key.id)
+        assert scene.server.read(key.token, scene.other).status_code == 500
+    with scene.server.client() as client:
+        answer = client.get("/api/manage/access-keys", headers=authorization(scene.owner))
+    assert [one["client_id"] == key.credentials[0] for one in answer.json()["access_keys"]] == [False]
+    assert f"seal broken: access key {key.id}" in {record.getMessage() for record in caplog.records}
+    scene.sql("UPDATE access_keys SET meta = ? WHERE id = ?", meta, key.id)
+    assert scene.server.read(key.token, scene.other).status_code == 200
+
+
+def test_an_older_version_of_an_access_key_does_not_revive_the_tokens_of_the_newer(scene: Scene) -> None:
+    key = ConfinedKey(scene)
+    columns = "version, epoch, bidx, updated_at, dek, meta, secret"
+    old = scene.sql(f"SELECT {columns} FROM access_keys WHERE id = ?", key.id)[0]
+    scene.server.set_addresses(key.credentials[0], ["127.0.0.0/8"])
+    token = scene.server.token(key.credentials)
+    assert scene.server.read(token, scene.other).status_code == 200
+    settings = ", ".join(f"{name} = ?" for name in columns.split(", "))
+    scene.sql(f"UPDATE access_keys SET {settings} WHERE id = ?", *old, key.id)
+    assert scene.server.read(token, scene.other).status_code == 401
 
 
 def test_a_token_pointed_at_another_row_of_the_index_is_refused(scene: Scene) -> None:

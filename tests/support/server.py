@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import cache, partial
 from pathlib import Path
 from typing import Any, TypeVar
@@ -16,8 +17,8 @@ import uvicorn
 
 from mysafe import app
 from mysafe.config import Settings, load_settings
-from mysafe.crypto.rsa_oaep import new_private_key
-from mysafe.domain.access_keys import AccessKeyDraft
+from mysafe.crypto.rsa_oaep import new_pair
+from mysafe.domain.access_keys import AccessKeyChange, AccessKeyDraft, RsaPair
 from mysafe.domain.errors import Conflict, DatabaseUnreachable
 from mysafe.domain.principals import UserDraft
 from mysafe.domain.secret_text import SecretText
@@ -91,9 +92,14 @@ class FaultyEngine(Engine):
 
 
 @cache
+def rsa_pair() -> RsaPair:
+    """Return RSA keys for all tests: making them takes a second."""
+    return new_pair(4096)
+
+
 def private_key() -> SecretText:
-    """Return an RSA key for all tests: making one takes a second."""
-    return new_private_key(4096)
+    """Return the private one of these keys."""
+    return rsa_pair().private_key
 
 
 @cache
@@ -123,15 +129,16 @@ class RunningServer:
         while not self._server.started:
             time.sleep(0.01)
         port = self._server.servers[0].sockets[0].getsockname()[1]
-        self.url = f"http://127.0.0.1:{port}"
+        self.url = f"{'https' if self.settings.tls_certificate else 'http'}://127.0.0.1:{port}"
 
     def close(self) -> None:
         self._server.should_exit = True
         self._thread.join(timeout=20)
         self.vault.close()
 
-    def client(self) -> httpx.Client:
-        return httpx.Client(base_url=self.url, timeout=20, trust_env=False, verify=_tls())
+    def client(self, source: str = "127.0.0.1") -> httpx.Client:
+        transport = httpx.HTTPTransport(local_address=source, verify=_tls())
+        return httpx.Client(base_url=self.url, timeout=20, trust_env=False, transport=transport)
 
     def operate(self, work: Callable[[UnitOfWork], T]) -> T:
         """Run a use case as the local operator."""
@@ -142,6 +149,16 @@ class RunningServer:
             self.operate(partial(users.add, draft=UserDraft(username, is_admin=is_admin)))
         except Conflict:
             pass  # made before: the fixture promises no more than that it exists
+
+    def make_admin(self, username: str) -> None:
+        """Make an administrator of a user, as the row would have been made with `user add --admin`."""
+        self.operate(partial(_promote, username=username))
+
+    def new_person(self, password: str) -> str:
+        """Return a new user who has a password."""
+        username = next(self._names)
+        self.operate(partial(users.add, draft=UserDraft(username), password_hash=_hashed(password)))
+        return username
 
     def ensure_group(self, name: str, members: Sequence[str]) -> None:
         try:
@@ -155,19 +172,21 @@ class RunningServer:
         return username
 
     def new_key(self, owner: str, addresses: Sequence[str] = (), referers: Sequence[str] = ()) -> tuple[str, str]:
-        return self._new_key(AccessKeyDraft(owner, "key", tuple(addresses), tuple(referers)), None)
+        return self.add_key(AccessKeyDraft(owner, "key", tuple(addresses), tuple(referers)))
 
     def new_encrypting_key(self, owner: str) -> tuple[str, str]:
         """Return a key whose sensitive values `private_key` opens."""
-        return self._new_key(AccessKeyDraft(owner, "key", is_encrypting=True), private_key())
+        return self.add_key(AccessKeyDraft(owner, "key", is_encrypting=True), rsa_pair())
 
-    def _new_key(self, draft: AccessKeyDraft, private_key: SecretText | None) -> tuple[str, str]:
-        made = self.operate(partial(access_keys.add, draft=draft, private_key=private_key))
+    def add_key(self, draft: AccessKeyDraft, pair: RsaPair | None = None) -> tuple[str, str]:
+        """Return the credentials of a new access key as in the draft."""
+        made = self.operate(partial(access_keys.add, draft=draft, pair=pair))
         return made.key.client_id, made.client_secret.reveal()
 
-    def token(self, key: tuple[str, str]) -> str:
+    def token(self, key: tuple[str, str], source: str = "127.0.0.1") -> str:
+        """Return an access token, asked for from an address of loopback."""
         form = {"grant_type": "client_credentials", "client_id": key[0], "client_secret": key[1]}
-        with self.client() as client:
+        with self.client(source) as client:
             answer = client.post("/api/oauth2/token", data=form)
         assert answer.status_code == 200, answer.text
         return str(answer.json()["access_token"])
@@ -192,10 +211,11 @@ class RunningServer:
         assert answer.status_code == 200, answer.text
 
     def revoke(self, client_id: str) -> None:
-        self.operate(partial(access_keys.revoke, client_id=client_id))
+        self.operate(partial(access_keys.revoke, which=client_id))
 
     def set_addresses(self, client_id: str, addresses: Sequence[str]) -> None:
-        self.operate(partial(access_keys.set_addresses, client_id=client_id, addresses=addresses))
+        change = AccessKeyChange({"addresses": tuple(addresses)})
+        self.operate(partial(access_keys.change, which=client_id, wanted=change))
 
     def set_user_active(self, username: str, *, is_active: bool) -> None:
         self.operate(partial(users.set_active, username=username, is_active=is_active))
@@ -210,6 +230,18 @@ class RunningServer:
             yield
         finally:
             self.engine.fault = None
+
+
+def _promote(uow: UnitOfWork, username: str) -> None:
+    user = uow.principals.user_by_name(username)
+    assert user is not None
+    uow.registry.change_user(replace(user, is_admin=True))
+
+
+@cache
+def _hashed(password: str) -> str | None:
+    """Hash a password once for all tests: it takes a tenth of a second."""
+    return users.prepare(UserDraft("", password=SecretText(password)))
 
 
 def authorization(token: str) -> dict[str, str]:

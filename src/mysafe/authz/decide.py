@@ -3,6 +3,7 @@
 
 An owner has every right. A share gives its user, or the members of its group, the right to view, or to edit.
 The highest right counts (contract 9, rule 6). The local operator administers and never touches content.
+An access key that is confined to some items has no right on the others, and administers nothing (R-TOK-10).
 What the tables do not name is denied.
 """
 
@@ -11,6 +12,7 @@ from enum import IntEnum
 from typing import NamedTuple
 
 from mysafe.domain.actions import Action
+from mysafe.domain.ids import ItemRef, UserId
 from mysafe.domain.items import ItemMeta
 from mysafe.domain.principals import Actor
 from mysafe.domain.sharing import PrincipalType
@@ -43,10 +45,15 @@ NEEDED_RIGHT = {
 }
 """The least right on an item that each action on an item needs (contract 1.7)."""
 
-USER_ACTIONS = frozenset({Action.ITEM_CREATE, Action.ITEM_LIST, Action.TOKEN_ISSUE, Action.ACCOUNT_READ})
+USER_ACTIONS = frozenset(
+    {Action.ITEM_CREATE, Action.ITEM_LIST, Action.TOKEN_ISSUE, Action.ACCOUNT_READ, Action.ACCESS_KEY_LIST}
+)
 """What every authenticated user may do without a right on an item."""
 
-ADMINISTRATOR_ACTIONS = frozenset[Action]()
+CONFINED_ACTIONS = frozenset({Action.ITEM_CREATE, Action.ITEM_LIST, Action.TOKEN_ISSUE, Action.ACCOUNT_READ})
+"""What is left of these, whoever the user is, for an access key that is confined to some items."""
+
+ADMINISTRATOR_ACTIONS = frozenset({Action.ACCESS_KEY_LIST_ALL})
 """What an administrator may do besides what every user may. None of them shows or changes content (R-AZ-07)."""
 
 OPERATOR_ACTIONS = frozenset(
@@ -54,25 +61,43 @@ OPERATOR_ACTIONS = frozenset(
         Action.USER_CREATE,
         Action.USER_UPDATE,
         Action.GROUP_CREATE,
-        Action.ACCESS_KEY_CREATE,
-        Action.ACCESS_KEY_UPDATE,
-        Action.ACCESS_KEY_REVEAL,
+        Action.ACCESS_KEY_LIST_ALL,
         Action.AUDIT_READ,
         Action.VAULT_CREATE,
     }
 )
-"""What the local operator may do."""
+"""What the local operator may do, besides what it may with access keys."""
+
+ACCESS_KEY_ACTIONS = frozenset(
+    {
+        Action.ACCESS_KEY_CREATE,
+        Action.ACCESS_KEY_READ,
+        Action.ACCESS_KEY_UPDATE,
+        Action.ACCESS_KEY_CLONE,
+        Action.ACCESS_KEY_REVOKE,
+        Action.ACCESS_KEY_REVEAL,
+        Action.ACCESS_KEY_REVEAL_SECRET,
+    }
+)
+"""What a user may do with access keys of their own, and the local operator with all."""
+
+ADMINISTRATOR_KEY_ACTIONS = frozenset({Action.ACCESS_KEY_READ, Action.ACCESS_KEY_REVOKE})
+"""What an administrator may do with the access keys of others."""
+
+WIDENING_ACTIONS = frozenset({Action.ACCESS_KEY_CREATE, Action.ACCESS_KEY_UPDATE, Action.ACCESS_KEY_CLONE})
+"""What an access key with any limit may not do: the result could be an access key without that limit."""
 
 
-def right_on(actor: Actor, meta: ItemMeta, groups: Collection[int]) -> Right:
+def right_on(actor: Actor, meta: ItemMeta, groups: Collection[int], ref: ItemRef | None = None) -> Right:
     """Return the highest right of `actor` on an item.
 
     Args:
         actor: a user; the operator and nobody have no right on any item.
         meta: the sealed meta of the item; index tables are not asked.
         groups: the enabled groups the actor is a member of, as far as the item names them.
+        ref: which item it is; None is one that no confined access key reaches.
     """
-    if actor.is_operator or actor.user_id <= 0:
+    if actor.is_operator or actor.user_id <= 0 or (actor.items is not None and ref not in actor.items):
         return Right.NONE
     if actor.user_id == meta.owner_id:
         return Right.OWN
@@ -84,22 +109,43 @@ def right_on(actor: Actor, meta: ItemMeta, groups: Collection[int]) -> Right:
     return right
 
 
-def decide_on_item(actor: Actor, action: Action, meta: ItemMeta, groups: Collection[int]) -> Decision:
+def decide_on_item(
+    actor: Actor, action: Action, meta: ItemMeta, groups: Collection[int], ref: ItemRef | None = None
+) -> Decision:
     """Return whether `actor` may do `action` to an existing item. Arguments as for `right_on`."""
     needed = NEEDED_RIGHT.get(action)
     if needed is None:
         return Decision(is_allowed=False, reason=f"{action} is not an action on an item")
-    right = right_on(actor, meta, groups)
+    right = right_on(actor, meta, groups, ref)
     if right < needed:
+        if actor.items is not None and ref not in actor.items:
+            return Decision(is_allowed=False, reason="is not among the items of the access key")
         return Decision(is_allowed=False, reason=f"has {right.name.lower()}, needs {needed.name.lower()}")
     return ALLOWED
 
 
+def decide_on_access_key(actor: Actor, action: Action, owner_id: UserId) -> Decision:
+    """Return whether `actor` may do `action` to an access key of `owner_id`, or make one for them."""
+    if actor.is_operator:
+        may = action in ACCESS_KEY_ACTIONS
+    elif actor.items is not None:
+        return Decision(is_allowed=False, reason="the access key is confined to some items")
+    elif actor.is_bounded and action in WIDENING_ACTIONS:
+        return Decision(is_allowed=False, reason="the access key has limits of its own")
+    else:
+        is_own = actor.user_id > 0 and actor.user_id == owner_id
+        of_others = ADMINISTRATOR_KEY_ACTIONS if actor.is_admin and actor.user_id > 0 else frozenset[Action]()
+        may = action in (ACCESS_KEY_ACTIONS if is_own else of_others)
+    return ALLOWED if may else Decision(is_allowed=False, reason=f"may not {action} of another user")
+
+
 def decide(actor: Actor, action: Action) -> Decision:
-    """Return whether `actor` may do `action` where no existing item is concerned."""
+    """Return whether `actor` may do `action` where neither an existing item nor an access key is concerned."""
     if actor.is_operator:
         may = action in OPERATOR_ACTIONS
     else:
         allowed = USER_ACTIONS | ADMINISTRATOR_ACTIONS if actor.is_admin else USER_ACTIONS
+        if actor.items is not None:
+            allowed = CONFINED_ACTIONS
         may = actor.user_id > 0 and action in allowed
     return ALLOWED if may else Decision(is_allowed=False, reason=f"may not {action}")

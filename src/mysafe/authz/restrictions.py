@@ -1,23 +1,30 @@
 # SPDX-License-Identifier: Apache-2.0
 """What an access key is confined to. A restriction only takes away (contract 2.6)."""
 
+import re
 from collections.abc import Sequence
 from functools import lru_cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 
 from mysafe.domain.access_keys import AccessKey
 
+_SEPARATORS = str.maketrans("", "", ": ")
+_IS_SHA256 = re.compile("[0-9a-f]{64}").fullmatch
+
 _MAPPED_PREFIX = 96
 """Length of ::ffff:0:0/96, the block of mapped addresses (RFC 4291, 2.5.5.2)."""
 
 
-def forbidden_by(key: AccessKey, address: str, referer: str | None) -> str | None:
-    """Return the rule of `key` that forbids a call from here: "address" or "referer", or None.
+def forbidden_by(key: AccessKey, address: str, referer: str | None, certificate: str | None = None) -> str | None:
+    """Return the rule of `key` that forbids a call from here: "address", "certificate" or "referer", or None.
 
+    `certificate` is the SHA-256 of the client certificate as 64 hexadecimal digits, None without one (R-TOK-12).
     The referer is compared as sent; it is a courtesy of the protocol, not a security control (R-TOK-13).
     """
     if key.addresses and not is_address_allowed(key.addresses, address):
         return "address"
+    if key.fingerprint and certificate != key.fingerprint:
+        return "certificate"
     if key.referers and referer not in key.referers:
         return "referer"
     return None
@@ -45,6 +52,20 @@ def _parse(address: str) -> IPv4Address | IPv6Address:
 @lru_cache(maxsize=1024)
 def _networks(blocks: tuple[str, ...]) -> tuple[IPv4Network | IPv6Network, ...]:
     return tuple(ip_network(block) for block in blocks)
+
+
+def canonical_fingerprint(text: str) -> str:
+    """Return a certificate's SHA-256 as 64 hexadecimal digits in lower case, "" for an empty text.
+
+    Colons, spaces and case do not count.
+
+    Raises:
+        ValueError: it is none.
+    """
+    digits = text.translate(_SEPARATORS).lower()
+    if digits and _IS_SHA256(digits) is None:
+        raise ValueError("not 64 hexadecimal digits")
+    return digits
 
 
 def canonical_blocks(texts: Sequence[str]) -> tuple[str, ...]:

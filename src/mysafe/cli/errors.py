@@ -41,6 +41,7 @@ _TABLE: dict[type[errors.VaultError], tuple[int, str]] = {
     errors.NotEncryptable: (REFUSED, "the value is too long to be encrypted for the access key"),
     errors.NotAuthenticated: (REFUSED, "the credential was not accepted"),
     errors.CallForbidden: (REFUSED, "the access key may not be used from here"),
+    errors.WrongPassword: (REFUSED, "the password is wrong"),
     errors.TooMany: (REFUSED, "too many requests: try again in {retry_after_seconds} seconds"),
     errors.TooLarge: (REFUSED, "the input is larger than {limit_bytes} bytes"),
     errors.SlowBody: (REFUSED, "the input came too slowly"),

@@ -91,21 +91,55 @@ def _add_groups(commands: "_Commands[argparse.ArgumentParser]") -> None:
 
 
 def _add_access_keys(commands: "_Commands[argparse.ArgumentParser]") -> None:
-    add = _add(commands, "add", "add an access key and print its secret, this once", "access-key add")
+    add = _add(commands, "add", "add an access key and print its secret", "access-key add")
     add.add_argument("--owner", metavar="USERNAME", required=True, help="the user the key acts for")
     add.add_argument("--name", metavar="NAME", required=True, help="what the key is for")
-    add.add_argument(
-        "--ip", metavar="CIDR", action="append", default=[], help="may be given several times; any without"
-    )
-    add.add_argument("--expires", metavar="ISO8601", type=_moment, help="UTC unless it says otherwise; never without")
+    add.add_argument("--description", metavar="TEXT", default="")
+    add.add_argument("--tags", metavar="TAGS", default="", help="separated by commas")
+    add.add_argument("--fingerprint", metavar="HEX", default="", help="SHA-256 of the client certificate; any without")
     add.add_argument("--encrypt", action="store_true", help="encrypt sensitive values for it (RSA-OAEP)")
+    _add_limits(add, [])
     add.add_argument("--json", action="store_true", help="print JSON and nothing else")
-    reveal = _add(
-        commands, "decryption-key", "print the private key of an access key that encrypts", "access-key decryption-key"
-    )
-    reveal.add_argument("client_id", metavar="CLIENT_ID")
-    revoke = _add(commands, "revoke", "revoke an access key for good", "access-key revoke")
-    revoke.add_argument("client_id", metavar="CLIENT_ID")
+    listing = _add(commands, "list", "list access keys that are not revoked", "access-key list")
+    listing.add_argument("--owner", metavar="USERNAME", help="only those of this user")
+    listing.add_argument("--json", action="store_true", help="one JSON object a line")
+    _add_access_key_change(commands)
+    for word, about in (
+        ("show", "show an access key without its secrets"),
+        ("clone", "copy an access key and print the id and secret of the copy"),
+        ("revoke", "revoke an access key for good"),
+        ("secret", "print the client secret of an access key again"),
+        ("decryption-key", "print the private key of an access key that encrypts"),
+    ):
+        one = _add(commands, word, about, f"access-key {word}")
+        one.add_argument("client_id", metavar="CLIENT_ID")
+        if word in {"show", "clone"}:
+            one.add_argument("--json", action="store_true", help="print JSON and nothing else")
+
+
+def _add_access_key_change(commands: "_Commands[argparse.ArgumentParser]") -> None:
+    change = _add(commands, "change", "change what is named of an access key", "access-key change")
+    change.add_argument("client_id", metavar="CLIENT_ID")
+    change.add_argument("--name", metavar="NAME")
+    change.add_argument("--description", metavar="TEXT")
+    change.add_argument("--tags", metavar="TAGS", help="separated by commas")
+    change.add_argument("--fingerprint", metavar="HEX", help="SHA-256 of the client certificate; empty for any")
+    change.add_argument("--encrypt", action=argparse.BooleanOptionalAction, help="encrypt sensitive values for it")
+    _add_limits(change, None)
+    change.set_defaults(unlimited=[])
+    for flag, field in (("--never-expires", "expires_at"), ("--all-items", "items")):
+        change.add_argument(flag, dest="unlimited", action="append_const", const=field, help="take this limit away")
+
+
+def _add_limits(parser: argparse.ArgumentParser, without: list[str] | None) -> None:
+    """Add the limits of an access key; those that may be given several times are `without` where they are not."""
+    for flag, value, about in (
+        ("--ip", "CIDR", "may be given several times; any without, or for *"),
+        ("--referer", "URL", "as --ip, for the Referer header"),
+        ("--item", "KIND:ID", "as --ip; all items of the owner without"),
+    ):
+        parser.add_argument(flag, metavar=value, action="append", default=without, help=about)
+    parser.add_argument("--expires", metavar="ISO8601", type=_moment, help="UTC unless it says otherwise")
 
 
 def _add_audit(commands: "_Commands[argparse.ArgumentParser]") -> None:

@@ -9,23 +9,19 @@ import sys
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from functools import partial
-from typing import TypeVar
 
 from mysafe import app
-from mysafe.cli import doctor
+from mysafe.cli import access_keys, doctor
 from mysafe.cli.errors import EXPLAINED, REFUSED, explain
+from mysafe.cli.local_vault import operate as _operate
+from mysafe.cli.local_vault import printable
 from mysafe.config import FLAGS, Loaded, find_settings_file, load_with_sources
-from mysafe.domain.access_keys import AccessKeyDraft
 from mysafe.domain.errors import InvalidField, MissingField, TooLong
 from mysafe.domain.principals import UserDraft
 from mysafe.domain.secret_text import SecretText
 from mysafe.services import audit_trail
-from mysafe.services.accounts import access_keys, groups, users
+from mysafe.services.accounts import groups, users
 from mysafe.services.accounts.users import LONGEST_PASSWORD_BYTES
-from mysafe.services.authentication import local_operator
-from mysafe.services.unit_of_work import UnitOfWork
-
-T = TypeVar("T")
 
 Options = argparse.Namespace
 
@@ -46,15 +42,6 @@ def run(options: Options) -> int:
         print(f"mysafe: {failure.sentence}", file=sys.stderr)
         return failure.exit_status
     return status
-
-
-def _operate(loaded: Loaded, work: Callable[[UnitOfWork], T]) -> T:
-    """Run a use case as the local operator. Its effect is on disk when this returns."""
-    vault = app.open_vault(loaded.settings)
-    try:
-        return vault.run(local_operator, work).result()
-    finally:
-        vault.close()
 
 
 def _init(options: Options, loaded: Loaded) -> int:
@@ -95,34 +82,6 @@ def _add_group(options: Options, loaded: Loaded) -> int:
     return 0
 
 
-def _add_access_key(options: Options, loaded: Loaded) -> int:
-    draft = AccessKeyDraft(
-        options.owner, options.name, tuple(options.ip), expires_at=options.expires, is_encrypting=options.encrypt
-    )
-    private_key = access_keys.prepare(draft, loaded.settings.access_keys_rsa_bits)
-    made = _operate(loaded, partial(access_keys.add, draft=draft, private_key=private_key))
-    client_id, client_secret = made.key.client_id, made.client_secret.reveal()
-    if options.json:
-        print(json.dumps({"client_id": client_id, "client_secret": client_secret}))
-        return 0
-    print(f"client_id      {client_id}")
-    print(f"client_secret  {client_secret}")
-    print("The secret is not kept and cannot be shown again.")
-    return 0
-
-
-def _show_decryption_key(options: Options, loaded: Loaded) -> int:
-    private_key = _operate(loaded, partial(access_keys.decryption_key, client_id=options.client_id))
-    print(private_key.reveal(), end="")
-    return 0
-
-
-def _revoke_access_key(options: Options, loaded: Loaded) -> int:
-    key = _operate(loaded, partial(access_keys.revoke, client_id=options.client_id))
-    print(f"revoked the access key {key.client_id}")
-    return 0
-
-
 def _tail_audit(options: Options, loaded: Loaded) -> int:
     for entry in _operate(loaded, partial(audit_trail.tail, limit=options.lines)):
         fields = {**entry._asdict(), **entry.details._asdict()}
@@ -147,17 +106,12 @@ def _audit_line(fields: Mapping[str, object]) -> str:
         f"from {fields['address']}",
         str(fields["reason"]),
     )
-    return "  ".join(_printable(word) for word in words if word)
+    return "  ".join(printable(word) for word in words if word)
 
 
 def _moment(fields: Mapping[str, object]) -> str:
     at = datetime.fromtimestamp(int(str(fields["at_ms"])) / 1000, UTC)
     return at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
-
-
-def _printable(text: str) -> str:
-    """Escape what could move the cursor of a terminal: names and client programs are the callers' words."""
-    return "".join(character if character.isprintable() else ascii(character)[1:-1] for character in text)
 
 
 def _password_from_stdin() -> SecretText:
@@ -191,8 +145,6 @@ _COMMANDS: dict[str, Callable[[Options, Loaded], int]] = {
     "user disable": partial(_set_user_active, is_active=False),
     "user enable": partial(_set_user_active, is_active=True),
     "group add": _add_group,
-    "access-key add": _add_access_key,
-    "access-key decryption-key": _show_decryption_key,
-    "access-key revoke": _revoke_access_key,
+    **access_keys.COMMANDS,
     "audit tail": _tail_audit,
 }

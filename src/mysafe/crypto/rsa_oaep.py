@@ -19,9 +19,9 @@ from cryptography.hazmat.primitives.serialization import (
     PrivateFormat,
     PublicFormat,
     load_der_public_key,
-    load_pem_private_key,
 )
 
+from mysafe.domain.access_keys import RsaPair
 from mysafe.domain.secret_text import SecretText
 
 PUBLIC_EXPONENT = 65537
@@ -31,18 +31,12 @@ class TooLongToEncrypt(Exception):
     """A value does not fit one block of the key."""
 
 
-def new_private_key(bits: int) -> SecretText:
-    """Return a new private key as PEM (PKCS #8). It takes a second for 4096 bits, and much longer for 8192."""
+def new_pair(bits: int) -> RsaPair:
+    """Return a new pair of keys. It takes a second for 4096 bits, and much longer for 8192."""
     key = rsa.generate_private_key(PUBLIC_EXPONENT, bits)
-    return SecretText(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode("ascii"))
-
-
-def public_key_of(private_key: SecretText) -> bytes:
-    """Return the public key of a private one, as DER (SubjectPublicKeyInfo). Raises ValueError for no RSA key."""
-    key = load_pem_private_key(private_key.reveal().encode("ascii"), password=None)
-    if not isinstance(key, rsa.RSAPrivateKey):
-        raise ValueError("not an RSA key")
-    return key.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    private = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode("ascii")
+    public = key.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    return RsaPair(SecretText(private), public)
 
 
 def encrypt(public_key: bytes, text: SecretText) -> SecretText:

@@ -21,5 +21,11 @@ class Action(StrEnum):
     ACCESS_KEY_CREATE = "access_key.create"
     ACCESS_KEY_UPDATE = "access_key.update"
     ACCESS_KEY_REVEAL = "access_key.reveal"
+    ACCESS_KEY_REVEAL_SECRET = "access_key.reveal_secret"  # the name of an action
+    ACCESS_KEY_LIST = "access_key.list"
+    ACCESS_KEY_LIST_ALL = "access_key.list_all"
+    ACCESS_KEY_READ = "access_key.read"
+    ACCESS_KEY_CLONE = "access_key.clone"
+    ACCESS_KEY_REVOKE = "access_key.revoke"
     AUDIT_READ = "audit.read"
     VAULT_CREATE = "vault.create"

@@ -21,6 +21,7 @@
     ├ NotEncryptable
     ├ NotAuthenticated
     ├ CallForbidden
+    ├ WrongPassword
     ├ TooMany
     ├ TooLarge
     ├ SlowBody
@@ -166,6 +167,10 @@ class CallForbidden(VaultError):
     def __init__(self, rule: str) -> None:
         super().__init__(rule)
         self.rule = rule
+
+
+class WrongPassword(VaultError):
+    """The user gave a wrong password for something that asks for it again (R-AUTH-10)."""
 
 
 class TooMany(VaultError):

@@ -3,7 +3,7 @@
 
 from dataclasses import dataclass
 
-from mysafe.domain.ids import AccessKeyId, GroupId, UserId
+from mysafe.domain.ids import AccessKeyId, GroupId, ItemRef, UserId
 from mysafe.domain.secret_text import SecretText
 
 
@@ -51,12 +51,16 @@ class Actor:
 
     `user_id` and `access_key_id` are 0 where there is none. `is_operator` marks the local command line,
     which may administer but never read an item. `is_admin` marks an administrator, who has no right on items either.
+    `items` are the only items the access key reaches, None for all; they grant nothing (R-TOK-10). `is_bounded` marks
+    an access key with any limit at all: it may not make or widen another one, which would be free of that limit.
     """
 
     user_id: UserId
     access_key_id: AccessKeyId
     is_operator: bool = False
     is_admin: bool = False
+    items: frozenset[ItemRef] | None = None
+    is_bounded: bool = False
 
 
 NOBODY = Actor(UserId(0), AccessKeyId(0))

@@ -12,7 +12,7 @@ It extends uvicorn's httptools protocol, which is not a stable interface. Relied
   (`data_received` calls the last one for every parser error, an exception of a callback included);
 * read: `loop`, `transport`, `parser`, `connections`, `client`, `flow.read_paused`, `pipeline`, `url`, `headers` (names
   in lower case), `cycle` (the newest request) with `response_started` and `response_complete`;
-* set: `timeout_keep_alive`, `cycle.keep_alive`, `cycle.disconnected`, `cycle.message_event`.
+* set: `timeout_keep_alive`, `scope["extensions"]`, `cycle.keep_alive`, `cycle.disconnected`, `cycle.message_event`.
 """
 
 import asyncio
@@ -20,6 +20,7 @@ import json
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from hashlib import sha256
 from http import HTTPStatus
 from typing import ClassVar
 
@@ -27,7 +28,7 @@ from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
-from mysafe.server.origin import Network, is_within, parse_address
+from mysafe.server.origin import CERTIFICATE, Network, is_within, parse_address
 
 _SLICE_BYTES = 65_536
 """The parser is fed at most this much at once, so that a check follows before it can pile up more."""
@@ -107,6 +108,7 @@ class LimitedProtocol(HttpToolsProtocol):
     ) -> None:
         super().__init__(config, server_state, app_state, _loop)
         self.timeout_keep_alive = self.limits.idle_seconds
+        self._extensions: dict[str, dict[object, object]] | None = None
         self._counted_address: str | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._is_in_head = True  # else in a body
@@ -121,6 +123,7 @@ class LimitedProtocol(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as in uvicorn
         """Start the clocks and refuse the connection if there are too many."""
         super().connection_made(transport)
+        self._extensions = _extensions(transport)
         self._drained_at = self.loop.time()
         self._deadline = self._drained_at + self.limits.header_seconds
         self._watch_again(self._drained_at)
@@ -209,6 +212,8 @@ class LimitedProtocol(HttpToolsProtocol):
         if self._deadline is None:
             self._deadline = self.loop.time() + self.limits.header_seconds
         super().on_message_begin()
+        if self._extensions is not None:
+            self.scope["extensions"] = self._extensions
 
     def on_url(self, url: bytes) -> None:
         """Take a part of the URL."""
@@ -324,6 +329,13 @@ class LimitedProtocol(HttpToolsProtocol):
         now = self.loop.time()
         self._deadline = now + self.limits.linger_seconds
         self._watch_again(now)
+
+
+def _extensions(transport: asyncio.Transport) -> dict[str, dict[object, object]] | None:
+    """Return what the application hears of the connection's TLS: the SHA-256 of the client's certificate."""
+    session = transport.get_extra_info("ssl_object")
+    certificate = session.getpeercert(binary_form=True) if session is not None else None
+    return {CERTIFICATE: {"sha256": sha256(certificate).hexdigest()}} if certificate else None
 
 
 _HOSTS = {"1.0": (0, 1), "1.1": (1,)}

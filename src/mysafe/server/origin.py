@@ -1,12 +1,72 @@
 # SPDX-License-Identifier: Apache-2.0
 """Where a request comes from. It must not decide what an address may do."""
 
-from collections.abc import Sequence
+import re
+from base64 import b64decode
+from collections.abc import Mapping, Sequence
+from hashlib import sha256
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
-from typing import TypeAlias
+from typing import Any, NamedTuple, TypeAlias
+from urllib.parse import unquote
+
+_IS_SHA256 = re.compile("[0-9a-f]{64}").fullmatch
+_PEM = re.compile(r"-----BEGIN CERTIFICATE-----([A-Za-z0-9+/=\s]+)-----END CERTIFICATE-----", re.ASCII)
 
 Network: TypeAlias = IPv4Network | IPv6Network
 Address: TypeAlias = IPv4Address | IPv6Address
+
+CERTIFICATE = "mysafe.client_certificate"
+"""Where the scope's `extensions` hold the client certificate of our own TLS: `{"sha256": hexadecimal digits}`."""
+
+
+class Proxies(NamedTuple):
+    """The reverse proxies whose word counts: their addresses, and in which header (lower case) they name the client's
+    certificate, None if in none."""
+
+    trusted: Sequence[Network] = ()
+    certificate_header: bytes | None = None
+
+
+NO_PROXIES = Proxies()
+
+
+def client_certificate(peer: str, scope: Mapping[str, Any], proxies: Proxies) -> str | None:
+    """Return the SHA-256 of the caller's certificate as hexadecimal digits, None without one.
+
+    From a trusted proxy as `peer`, only the header counts: a certificate of that connection is the proxy's own. It
+    must stand there once, since a caller may have sent another one. From anybody else, only our own TLS counts.
+
+    Source: R-TOK-12.
+    """
+    if proxies.trusted:
+        nearest = parse_address(peer)
+        if nearest is not None and is_within(nearest, proxies.trusted):
+            values = [value for name, value in scope["headers"] if name == proxies.certificate_header]
+            return fingerprint_in(values[0]) if len(values) == 1 else None
+    extensions = scope.get("extensions")
+    return extensions.get(CERTIFICATE, {}).get("sha256") if extensions else None
+
+
+def fingerprint_in(value: bytes) -> str | None:
+    """Return the SHA-256 that a header gives for a certificate, as hexadecimal digits in lower case, or None.
+
+    The value is the digest itself, 64 hexadecimal digits with or without colons; or the certificate as PEM, which
+    may be percent-encoded (nginx, `$ssl_client_escaped_cert`); or its DER as `:base64:` (RFC 9440, `Client-Cert`).
+    """
+    text = value.decode("latin-1").strip()
+    digits = text.replace(":", "").lower()
+    if _IS_SHA256(digits):
+        return digits
+    if text.startswith(":"):
+        encoded = text.strip(":")
+    else:
+        found = _PEM.fullmatch(unquote(text).strip())
+        encoded = "".join(found[1].split()) if found else ""
+    try:
+        certificate = b64decode(encoded, validate=True)
+    except ValueError:
+        return None
+    return sha256(certificate).hexdigest() if certificate else None
 
 
 def client_address(peer: str, headers: Sequence[tuple[bytes, bytes]], trusted_proxies: Sequence[Network]) -> str:

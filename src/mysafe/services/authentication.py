@@ -19,10 +19,14 @@ from mysafe.services.vault import Identify, Identity
 
 
 class Caller(NamedTuple):
-    """What the network says about a call: the client's address and the Referer header, None without one."""
+    """What the network says about a call: the client's address and the Referer header, None without one.
+
+    `certificate` is the SHA-256 of the client's certificate, 64 hexadecimal digits, None without one (R-TOK-12).
+    """
 
     address: str
     referer: str | None = None
+    certificate: str | None = None
 
 
 def local_operator(principals: Principals) -> Identity:
@@ -55,15 +59,15 @@ def _identify_token(principals: Principals, text: SecretText, caller: Caller) ->
     key = session.usable_key(principals.now)
     if key is None:
         return Identity(session.actor, NotAuthenticated(was_sent=True))
-    rule = forbidden_by(key, caller.address, caller.referer)
+    rule = forbidden_by(key, caller.address, caller.referer, caller.certificate)
     return Identity(session.actor, CallForbidden(rule) if rule else None)
 
 
 def client_credentials(credentials: ClientCredentials, caller: Caller) -> Identify:
     """Return how to identify a program by client id and secret.
 
-    An unknown id and a wrong secret are refused alike, and so is a caller outside the key's addresses,
-    so that nobody out there can try a secret (contract 2.6).
+    An unknown id and a wrong secret are refused alike, and so is a caller outside the key's addresses or without
+    its certificate, so that nobody out there can try a secret (contract 2.6).
     """
     return lambda principals: _identify_client(principals, credentials, caller)
 
@@ -74,7 +78,7 @@ def _identify_client(principals: Principals, credentials: ClientCredentials, cal
     is_secret_right = principals.is_client_secret(key, credentials)
     if key is None:
         raise refusal
-    actor = Actor(key.owner_id, key.id)
+    actor = Actor(key.owner_id, key.id, items=key.items, is_bounded=key.is_bounded)
     owner = principals.user(key.owner_id)
     is_good = (
         is_secret_right
@@ -82,6 +86,7 @@ def _identify_client(principals: Principals, credentials: ClientCredentials, cal
         and owner is not None
         and owner.is_active
         and is_address_allowed(key.addresses, caller.address)
+        and (not key.fingerprint or caller.certificate == key.fingerprint)
     )
     return Identity(actor, None if is_good else refusal)
 
@@ -89,16 +94,18 @@ def _identify_client(principals: Principals, credentials: ClientCredentials, cal
 def issue_token(uow: UnitOfWork) -> SecretText:
     """Give the actor a new access token for its access key, good for an hour (contract 2.4)."""
     user = uow.principals.user(uow.actor.user_id)
-    if user is None:
+    key = uow.principals.access_key(uow.actor.access_key_id)
+    if user is None or key is None:
         raise NotAuthenticated(was_sent=True)
     text = new_access_token()
     token = AccessToken(
         TokenId(0),
         b"",
-        uow.actor.access_key_id,
+        key.id,
         user.id,
         user.auth_epoch,
         uow.principals.now + TOKEN_LIFETIME_SECONDS,
+        key.token_epoch,
     )
     uow.registry.add_token(token, text)
     return text

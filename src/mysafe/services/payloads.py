@@ -12,8 +12,8 @@ from typing import NamedTuple, TypeVar, assert_never
 import msgspec
 
 from mysafe.audit.events import Details
-from mysafe.domain.access_keys import AccessKey, AccessToken
-from mysafe.domain.ids import AccessKeyId, GroupId, Kind, TokenId, UserId
+from mysafe.domain.access_keys import AccessKey, AccessToken, KeySecrets
+from mysafe.domain.ids import AccessKeyId, GroupId, ItemId, ItemRef, Kind, TokenId, UserId
 from mysafe.domain.items import ApiSecret, ItemMeta, ItemSecret, NoteSecret, PasswordSecret
 from mysafe.domain.principals import Group, User
 from mysafe.domain.secret_text import SecretText
@@ -52,6 +52,16 @@ class _AccessKey(NamedTuple):
     expires_at: int | None
     is_revoked: bool
     encryption_key: bytes | None = None
+    description: str = ""
+    tags: str = ""
+    fingerprint: str = ""
+    items: tuple[tuple[Kind, tuple[int, ...]], ...] | None = None
+    token_epoch: int = 1
+
+
+class _KeySecrets(NamedTuple):
+    private_key: str | None
+    client_secret: str | None
 
 
 class _Token(NamedTuple):
@@ -60,6 +70,7 @@ class _Token(NamedTuple):
     user_id: int
     auth_epoch: int
     expires_at: int
+    key_epoch: int = 1
 
 
 class _Password(NamedTuple):
@@ -89,7 +100,7 @@ _password = msgspec.msgpack.Decoder(_Password)
 _note = msgspec.msgpack.Decoder(_Note)
 _api_secret = msgspec.msgpack.Decoder(_ApiSecret)
 _details = msgspec.msgpack.Decoder(Details)
-_private_key = msgspec.msgpack.Decoder(str)
+_key_secrets = msgspec.msgpack.Decoder(_KeySecrets)
 _credentials: msgspec.msgpack.Decoder[str | None] = msgspec.msgpack.Decoder(str | None)
 
 
@@ -186,6 +197,11 @@ def encode_access_key(key: AccessKey) -> bytes:
         key.expires_at,
         key.is_revoked,
         key.encryption_key,
+        key.description,
+        key.tags,
+        key.fingerprint,
+        _grouped(key.items),
+        key.token_epoch,
     )
     return _encode((SCHEMA, fields))
 
@@ -206,30 +222,56 @@ def decode_access_key(payload: bytes, key_id: int, version: int, created_at: int
         is_revoked=fields.is_revoked,
         created_at=created_at,
         encryption_key=fields.encryption_key,
+        description=fields.description,
+        tags=fields.tags,
+        fingerprint=fields.fingerprint,
+        items=_refs(fields.items),
+        token_epoch=fields.token_epoch,
     )
 
 
-def encode_private_key(private_key: SecretText) -> bytes:
-    """Return the payload of an access key's secret part: the private key as PEM."""
-    return _encode((SCHEMA, private_key.reveal()))
+def _grouped(items: frozenset[ItemRef] | None) -> tuple[tuple[Kind, tuple[int, ...]], ...] | None:
+    """Return references as their kinds with the ids of each, both sorted: the same items have the same payload."""
+    if items is None:
+        return None
+    kinds = sorted({ref.kind for ref in items})
+    return tuple((kind, tuple(sorted(ref.id for ref in items if ref.kind is kind))) for kind in kinds)
 
 
-def decode_private_key(payload: bytes) -> SecretText:
-    """Return the private key of an access key as PEM. Raises PayloadUnknown."""
-    return SecretText(_decode(payload, _private_key))
+def _refs(grouped: tuple[tuple[Kind, tuple[int, ...]], ...] | None) -> frozenset[ItemRef] | None:
+    if grouped is None:
+        return None
+    return frozenset(ItemRef(kind, ItemId(number)) for kind, numbers in grouped for number in numbers)
+
+
+def encode_key_secrets(secrets: KeySecrets) -> bytes:
+    """Return the payload of an access key's secret part."""
+    return _encode((SCHEMA, _KeySecrets(*(text.reveal() if text else None for text in secrets))))
+
+
+def decode_key_secrets(payload: bytes) -> KeySecrets:
+    """Return the secret part of an access key. Raises PayloadUnknown."""
+    return KeySecrets(*(None if text is None else SecretText(text) for text in _decode(payload, _key_secrets)))
 
 
 def encode_token(token: AccessToken) -> bytes:
     """Return the payload of an access token; the token itself is not in it, only its keyed hash."""
     return _encode(
-        (SCHEMA, _Token(token.verifier, token.access_key_id, token.user_id, token.auth_epoch, token.expires_at))
+        (
+            SCHEMA,
+            _Token(
+                token.verifier, token.access_key_id, token.user_id, token.auth_epoch, token.expires_at, token.key_epoch
+            ),
+        )
     )
 
 
 def decode_token(payload: bytes, token_id: int, version: int, created_at: int) -> AccessToken:
     """Return an access token. Raises PayloadUnknown."""
-    verifier, key_id, user_id, auth_epoch, expires_at = _decode(payload, _token)
-    return AccessToken(TokenId(token_id), verifier, AccessKeyId(key_id), UserId(user_id), auth_epoch, expires_at)
+    verifier, key_id, user_id, auth_epoch, expires_at, key_epoch = _decode(payload, _token)
+    return AccessToken(
+        TokenId(token_id), verifier, AccessKeyId(key_id), UserId(user_id), auth_epoch, expires_at, key_epoch
+    )
 
 
 def encode_details(details: Details) -> bytes:

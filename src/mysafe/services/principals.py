@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Users, groups, access keys and tokens as their sealed records say. Index columns only find candidates."""
 
+import logging
 from collections.abc import Callable
 from typing import TypeVar
 
@@ -17,6 +18,8 @@ from mysafe.storage.engine import Transaction
 from mysafe.storage.principals import ACCESS_KEYS, GROUPS, TOKENS, USERS, RecordRow, RecordTable
 
 T = TypeVar("T")
+
+_security = logging.getLogger("mysafe.security")
 
 Decoder = Callable[[bytes, int, int, int], T]
 
@@ -62,6 +65,20 @@ class Principals:
     def access_key_by_client(self, client_id: str) -> AccessKey | None:
         """Return an access key by client id, revoked or expired ones included."""
         return ACCESS_KEYS.remembered_by_index(self._tx, self._keys.index.client_id(client_id), self._open_access_key)
+
+    def access_keys_of(self, owner_id: UserId | None) -> list[AccessKey]:
+        """Return the access keys of a user, of everybody for None, ascending by id; revoked ones are left out.
+
+        A row that was changed outside the vault is left out too, and reported as a security event.
+        """
+        rows = ACCESS_KEYS.all(self._tx) if owner_id is None else store.access_keys_of(self._tx, owner_id)
+        found = []
+        for row in rows:
+            try:
+                found.append(self._open_access_key(row))
+            except SealBroken:
+                _security.error("seal broken: access key %d", row.id)
+        return [key for key in found if not key.is_revoked]
 
     def session(self, text: str) -> Session | None:
         """Return what an access token stands for, expired ones included."""

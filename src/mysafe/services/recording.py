@@ -5,9 +5,10 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from mysafe.audit.events import AuditEntry, Details, Result
-from mysafe.authz.decide import decide
+from mysafe.authz.decide import decide, decide_on_access_key
 from mysafe.domain import errors
 from mysafe.domain.actions import Action
+from mysafe.domain.ids import UserId
 from mysafe.domain.principals import NOBODY, Actor
 from mysafe.services import payloads
 from mysafe.services.keys import VaultKeys
@@ -45,6 +46,7 @@ RESULTS: tuple[tuple[type[Exception], Result], ...] = (
     (errors.VersionMismatch, Result.CONFLICT),
     (errors.InvalidInput, Result.INVALID),
     (errors.TooMany, Result.THROTTLED),
+    (errors.WrongPassword, Result.DENIED),
 )
 """How a failed call is recorded; what is not listed is FAILED."""
 
@@ -78,6 +80,13 @@ class Recorder:
         """Return if the policy lets the actor do `action`, where no item is concerned. Raises AccessDenied."""
         self.attempt(action)
         decision = decide(self.actor, action)
+        if not decision.is_allowed:
+            raise errors.AccessDenied(decision.reason)
+
+    def permit_on_key(self, action: Action, owner_id: UserId, subject: Subject = NOTHING) -> None:
+        """Return if the policy lets the actor do `action` to an access key of `owner_id`. Raises AccessDenied."""
+        self.attempt(action, subject)
+        decision = decide_on_access_key(self.actor, action, owner_id)
         if not decision.is_allowed:
             raise errors.AccessDenied(decision.reason)
 

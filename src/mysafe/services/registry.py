@@ -1,13 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """Write users, groups, access keys and tokens: decide, seal, store and record in one call each."""
 
+from collections.abc import Callable
 from dataclasses import replace
 
 from mysafe.crypto.records import RecordAddress
-from mysafe.domain.access_keys import AccessKey, AccessToken
+from mysafe.domain.access_keys import MOST_ITEMS_OF_A_KEY, AccessKey, AccessToken, KeySecrets
 from mysafe.domain.actions import Action
-from mysafe.domain.errors import Busy
-from mysafe.domain.ids import AccessKeyId, GroupId, TokenId, UserId
+from mysafe.domain.errors import AccessDenied, Busy
+from mysafe.domain.ids import AccessKeyId, GroupId, ItemRef, TokenId, UserId
 from mysafe.domain.principals import Group, User
 from mysafe.domain.secret_text import SecretText
 from mysafe.services import payloads
@@ -16,6 +17,8 @@ from mysafe.services.recording import Recorder, Subject
 from mysafe.storage import principals as store
 from mysafe.storage.engine import Transaction
 from mysafe.storage.principals import ACCESS_KEYS, GROUPS, TOKENS, USERS, RecordRow, RecordTable
+
+NO_SECRETS = KeySecrets()
 
 
 class Registry:
@@ -91,32 +94,61 @@ class Registry:
         store.set_members(self._tx, group.id, sorted(group.members))
         return group
 
-    def add_access_key(self, key: AccessKey, private_key: SecretText | None = None) -> AccessKey:
-        """Store a new access key and return it with its id and time. `private_key` belongs to its encryption key."""
-        self._recorder.permit(Action.ACCESS_KEY_CREATE)
+    def password_hash_of(self, user: User) -> str | None:
+        """Return the PHC string of a user's password, None for a user without a log-in."""
+        row = USERS.find(self._tx, user.id)
+        secret = self._secret_of(USERS, row) if row else None
+        return payloads.decode_user_credentials(secret) if secret is not None else None
+
+    def add_access_key(self, key: AccessKey, secrets: KeySecrets = NO_SECRETS) -> AccessKey:
+        """Store a new access key with what is kept of its secrets, and return it with its id and time."""
+        self._recorder.permit_on_key(Action.ACCESS_KEY_CREATE, key.owner_id)
         key = replace(key, id=AccessKeyId(self._tx.next_id("access_keys")), version=1, created_at=self._now)
-        secret = payloads.encode_private_key(private_key) if private_key else None
-        self._insert(ACCESS_KEYS, self._seal_access_key(key, secret), Action.ACCESS_KEY_CREATE, key.name)
+        self._insert(ACCESS_KEYS, self._seal_access_key(key, secrets), Action.ACCESS_KEY_CREATE, key.name)
         return key
 
-    def change_access_key(self, key: AccessKey) -> AccessKey:
-        """Store the next version of an access key and return it; a private key is carried over."""
-        self._recorder.permit(Action.ACCESS_KEY_UPDATE)
-        stored = ACCESS_KEYS.find(self._tx, key.id)
-        secret = self._secret_of(ACCESS_KEYS, stored) if stored else None
+    def permit_on_key(self, action: Action, key: AccessKey) -> None:
+        """Decide on an action on an access key; what is done then is recorded by another call."""
+        self._recorder.permit_on_key(action, key.owner_id, _subject(key))
+
+    def record_on_key(self, action: Action, key: AccessKey) -> None:
+        """Decide on an action that changes nothing about an access key, and record it."""
+        self.permit_on_key(action, key)
+        self._recorder.allowed(action, _subject(key))
+
+    def change_access_key(
+        self,
+        key: AccessKey,
+        action: Action = Action.ACCESS_KEY_UPDATE,
+        edit: Callable[[KeySecrets], KeySecrets] | None = None,
+    ) -> AccessKey:
+        """Store the next version of an access key and return it. `edit` changes what is kept of its secrets."""
+        self.permit_on_key(action, key)
+        kept = self._kept_secrets(key)
         key = replace(key, version=key.version + 1)
-        self._replace(ACCESS_KEYS, self._seal_access_key(key, secret), Action.ACCESS_KEY_UPDATE, key.name)
+        row = self._seal_access_key(key, edit(kept) if edit else kept)
+        self._replace(ACCESS_KEYS, row, action, key.name)
         return key
 
-    def private_key_of(self, key: AccessKey) -> SecretText | None:
-        """Return the private key of an access key as PEM, None if it has none; that it was shown is recorded."""
-        self._recorder.permit(Action.ACCESS_KEY_REVEAL)
-        row = ACCESS_KEYS.find(self._tx, key.id)
-        secret = self._secret_of(ACCESS_KEYS, row) if row else None
-        if row is None or secret is None:
-            return None
-        self._record(ACCESS_KEYS, row, Action.ACCESS_KEY_REVEAL, key.name)
-        return payloads.decode_private_key(secret)
+    def let_key_reach(self, key: AccessKey | None, ref: ItemRef) -> None:
+        """Add an item that was just made to the list of the access key that made it.
+
+        It is part of making the item, and recorded with it. Tokens of the access key live on. Raises AccessDenied
+        if the list is full.
+        """
+        if key is None or key.items is None:
+            raise Busy
+        if len(key.items) >= MOST_ITEMS_OF_A_KEY:
+            raise AccessDenied("the access key's list of items is full", ref.kind)
+        kept = self._kept_secrets(key)
+        wider = replace(key, version=key.version + 1, items=key.items | {ref})
+        if not ACCESS_KEYS.replace(self._tx, self._seal_access_key(wider, kept), key.version):
+            raise Busy
+
+    def secrets_of(self, key: AccessKey, action: Action) -> KeySecrets:
+        """Return what is kept of an access key's secrets; that they were shown is recorded as `action`."""
+        self.record_on_key(action, key)
+        return self._kept_secrets(key)
 
     def verifier_of(self, client_id: str, secret: SecretText) -> bytes:
         """Return the keyed hash by which a client secret is recognised."""
@@ -138,13 +170,18 @@ class Registry:
         self._insert(TOKENS, row, Action.TOKEN_ISSUE, "")
         return token
 
-    def _seal_access_key(self, key: AccessKey, secret: bytes | None) -> RecordRow:
+    def _kept_secrets(self, key: AccessKey) -> KeySecrets:
+        row = ACCESS_KEYS.find(self._tx, key.id)
+        secret = self._secret_of(ACCESS_KEYS, row) if row else None
+        return payloads.decode_key_secrets(secret) if secret is not None else NO_SECRETS
+
+    def _seal_access_key(self, key: AccessKey, secrets: KeySecrets) -> RecordRow:
         return self._seal(
             ACCESS_KEYS,
             (key.id, key.owner_id, key.version, key.created_at),
             self._keys.index.client_id(key.client_id),
             payloads.encode_access_key(key),
-            secret,
+            payloads.encode_key_secrets(secrets),
         )
 
     def _seal(
@@ -187,3 +224,7 @@ class Registry:
     def _record(self, table: RecordTable, row: RecordRow, action: Action, name: str) -> None:
         digest = envelope_digest(row.dek, row.meta, row.secret)
         self._recorder.allowed(action, Subject(table.name, row.id, row.version, digest, name))
+
+
+def _subject(key: AccessKey) -> Subject:
+    return Subject(ACCESS_KEYS.name, key.id, key.version, name=key.name)

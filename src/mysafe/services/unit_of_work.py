@@ -103,7 +103,7 @@ class UnitOfWork:
         """
         row, meta = candidate._row, candidate._meta
         self._recorder.attempt(action, Subject(row.kind, row.id, row.version, b"", meta.name))
-        decision = decide_on_item(self.actor, action, meta, self._groups_named_by(meta.acl))
+        decision = decide_on_item(self.actor, action, meta, self._groups_named_by(meta.acl), candidate.ref)
         if not decision.is_allowed:
             raise AccessDenied(decision.reason, row.kind)
         if action is Action.ITEM_READ and not meta.is_active:
@@ -117,8 +117,10 @@ class UnitOfWork:
     def create(self, draft: ItemDraft, acl: tuple[AclEntry, ...]) -> Grant:
         """Decide, seal and store a new item of the actor, and record it.
 
+        Where the access key is confined to some items, the new one is among them from now on (R-TOK-10).
+
         Raises:
-            AccessDenied: the policy says no.
+            AccessDenied: the policy says no, or the access key's list of items is full.
             DuplicateIdentifier: the actor has another API secret with this identifier code.
             AuditUnwritable: it could not be recorded.
         """
@@ -148,6 +150,8 @@ class UnitOfWork:
             if row.ident_bidx is None:
                 raise  # then it was not the code
             raise DuplicateIdentifier from None
+        if self.actor.items is not None:
+            self.registry.let_key_reach(self.principals.access_key(self.actor.access_key_id), ref)
         self._record(Action.ITEM_CREATE, row, meta)
         return Grant(Action.ITEM_CREATE, Item(ref, 1, meta), row, None)
 
@@ -214,7 +218,7 @@ class UnitOfWork:
                 meta = self._listed_meta(row)
             except SealBroken:
                 continue  # reported by _open_meta; the other items are still served
-            right = right_on(actor, meta, groups)
+            right = right_on(actor, meta, groups, ItemRef(kind, ItemId(row.id)))
             if right >= NEEDED_RIGHT[action]:
                 item = Item(ItemRef(kind, ItemId(row.id)), row.version, meta)
                 listed.append(ListedItem(item, right >= Right.EDIT))

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple, TypeVar
 
 from mysafe.domain.errors import VaultError
 from mysafe.domain.principals import Actor
+from mysafe.services.accounts.key_rules import KeyRules
 from mysafe.services.keys import VaultKeys
 from mysafe.services.opened_rows import OpenedRows
 from mysafe.services.principals import Principals
@@ -46,15 +47,25 @@ Work = Callable[[UnitOfWork], T]
 
 
 class Vault:
-    """Run use cases. `clock` returns Unix seconds; `node` names this process in the audit log."""
+    """Run use cases. `clock` returns Unix seconds; `node` names this process in the audit log.
+
+    `key_rules` are how access keys are made and shown again.
+    """
 
     def __init__(
-        self, engine: Engine, keys: VaultKeys, *, clock: Callable[[], float] = time.time, node: str = "local"
+        self,
+        engine: Engine,
+        keys: VaultKeys,
+        *,
+        clock: Callable[[], float] = time.time,
+        node: str = "local",
+        key_rules: KeyRules | None = None,
     ) -> None:
         self.engine = engine
         self.keys = keys
         self.clock = clock
         self.node = node
+        self.key_rules = key_rules or KeyRules()
         self.opened = OpenedRows(MOST_PRINCIPALS)
         self.listed = OpenedRows(MOST_LISTED)
 

@@ -105,6 +105,12 @@ _GROUPS_OF = compile_statement(
     .order_by(schema.groups.c.id),
     ("user",),
 )
+_ACCESS_KEYS_OF = compile_statement(
+    select(schema.access_keys)
+    .where(schema.access_keys.c.owner_id == bindparam("owner"))
+    .order_by(schema.access_keys.c.id),
+    ("owner",),
+)
 _EXPIRED = (
     select(schema.tokens.c.id)
     .where(schema.tokens.c.expires_at < bindparam("before"))
@@ -126,6 +132,11 @@ def set_members(tx: Transaction, group_id: int, user_ids: Sequence[int]) -> None
 def groups_of(tx: Transaction, user_id: int) -> list[RecordRow]:
     """Return the groups whose index lists a user, ascending by id."""
     return [_record_row(row) for row in tx.rows(_GROUPS_OF, user_id)]
+
+
+def access_keys_of(tx: Transaction, owner_id: int) -> list[RecordRow]:
+    """Return the access keys of a user, ascending by id."""
+    return [_record_row(row) for row in tx.rows(_ACCESS_KEYS_OF, owner_id)]
 
 
 def delete_expired_tokens(tx: Transaction, before: int) -> int:

@@ -108,7 +108,7 @@ def _records(name: str) -> Table:
         name,
         metadata,
         Column("id", Number, primary_key=True, autoincrement=False),
-        Column("owner_id", Number, nullable=False),
+        Column("owner_id", Number, nullable=False, index=name == "access_keys"),
         Column("version", Number, nullable=False),
         Column("epoch", Number, nullable=False),
         Column("bidx", LargeBinary, nullable=False, unique=True),

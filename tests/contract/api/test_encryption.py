@@ -81,8 +81,8 @@ def test_the_private_key_survives_a_change_of_the_access_key_and_belongs_to_no_o
     owner = server.new_actor()
     client_id, _ = server.new_encrypting_key(owner)
     server.set_addresses(client_id, ("127.0.0.1",))
-    shown = server.operate(partial(access_keys.decryption_key, client_id=client_id))
+    shown = server.operate(partial(access_keys.decryption_key, which=client_id)).secret
     assert shown.reveal() == private_key().reveal()
     plain, _ = server.new_key(owner)
     with pytest.raises(NotFound):
-        server.operate(partial(access_keys.decryption_key, client_id=plain))
+        server.operate(partial(access_keys.decryption_key, which=plain))

@@ -1,9 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """The policy, written by hand from the contract (1.7, 2.6, 9 rules 3 to 7), not from the code."""
 
+from dataclasses import replace
+
 import pytest
 
 from mysafe.authz.decide import (
+    ACCESS_KEY_ACTIONS,
     ADMINISTRATOR_ACTIONS,
     NEEDED_RIGHT,
     OPERATOR_ACTIONS,
@@ -11,11 +14,12 @@ from mysafe.authz.decide import (
     Decision,
     Right,
     decide,
+    decide_on_access_key,
     decide_on_item,
     right_on,
 )
 from mysafe.domain.actions import Action
-from mysafe.domain.ids import AccessKeyId, UserId
+from mysafe.domain.ids import AccessKeyId, ItemId, ItemRef, Kind, UserId
 from mysafe.domain.items import ItemMeta
 from mysafe.domain.principals import NOBODY, OPERATOR, Actor
 from mysafe.domain.sharing import AclEntry, PrincipalType
@@ -37,7 +41,15 @@ ACL = (
     entry(PrincipalType.GROUP, VIEW_GROUP, can_edit=False),
     entry(PrincipalType.GROUP, EDIT_GROUP, can_edit=True),
 )
+REF = ItemRef(Kind.PASSWORD, ItemId(7))
 META = ItemMeta("n", "", "u", "", ACL, True, OWNER.user_id, OWNER.user_id, 0, 0)
+
+OTHER_REF, TWIN_REF = ItemRef(Kind.PASSWORD, ItemId(8)), ItemRef(Kind.NOTE, ItemId(7))
+
+
+def confined(actor: Actor, *items: ItemRef) -> Actor:
+    return replace(actor, items=frozenset(items), is_bounded=True)
+
 
 # actor, groups it is an enabled member of, and what it may do with META
 READ, CHANGE = "read and list", "update, activate and deactivate"
@@ -55,6 +67,21 @@ POLICY = [
     ("stranger", STRANGER, set(), set()),
     ("member of a group that is not shared with", STRANGER, {OTHER_GROUP}, set()),
     ("a user whose id equals a shared group's id", Actor(UserId(EDIT_GROUP), AccessKeyId(1)), set(), set()),
+    ("owner, by a key confined to this and another item", confined(OWNER, REF, OTHER_REF), set(), {READ, CHANGE}),
+    ("owner, by a key confined to another item", confined(OWNER, OTHER_REF), set(), set()),
+    ("owner, by a key confined to the same number of another kind", confined(OWNER, TWIN_REF), set(), set()),
+    ("owner, by a key confined to nothing", confined(OWNER), set(), set()),
+    ("viewer, by a key confined to this item: it grants nothing", confined(VIEWER, REF), set(), {READ}),
+    ("editor, by a key confined to another item", confined(EDITOR, OTHER_REF), set(), set()),
+    (
+        "member of an editing group, by a key confined to this item",
+        confined(BY_EDIT_GROUP, REF),
+        {EDIT_GROUP},
+        {READ, CHANGE},
+    ),
+    ("stranger, by a key confined to this item", confined(STRANGER, REF), set(), set()),
+    ("administrator, by a key confined to this item", replace(confined(STRANGER, REF), is_admin=True), set(), set()),
+    ("owner, by a key with limits that are not about items", replace(OWNER, is_bounded=True), set(), {READ, CHANGE}),
     ("nobody", NOBODY, set(), set()),
     ("the local operator", OPERATOR, set(), set()),
     ("the local operator, even with groups", OPERATOR, {EDIT_GROUP}, set()),
@@ -70,27 +97,43 @@ def disagreements(decide_one: object = decide_on_item) -> list[str]:
     for who, actor, groups, allowed in POLICY:
         for group, actions in ACTIONS.items():
             for action in actions:
-                answer: Decision = decide_one(actor, action, META, groups)  # type: ignore[operator]
+                answer: Decision = decide_one(actor, action, META, groups, REF)  # type: ignore[operator]
                 if answer.is_allowed != (group in allowed):
                     wrong.append(f"{who}: {action}")
     return wrong
 
 
 def test_the_policy_on_items_is_the_table() -> None:
-    assert len(POLICY) == 16
+    assert len(POLICY) == 26
     assert disagreements() == []
 
 
 def test_a_policy_that_lets_viewers_edit_does_not_pass_the_table() -> None:
-    def lenient(actor: Actor, action: Action, meta: ItemMeta, groups: set[int]) -> Decision:
-        return Decision(right_on(actor, meta, groups) >= Right.VIEW)
+    def lenient(actor: Actor, action: Action, meta: ItemMeta, groups: set[int], ref: ItemRef) -> Decision:
+        return Decision(right_on(actor, meta, groups, ref) >= Right.VIEW)
 
     assert disagreements(lenient)
+
+
+def test_a_policy_that_forgets_what_a_key_is_confined_to_does_not_pass_the_table() -> None:
+    def forgetful(actor: Actor, action: Action, meta: ItemMeta, groups: set[int], ref: ItemRef) -> Decision:
+        return decide_on_item(replace(actor, items=None), action, meta, groups, ref)
+
+    actions = sum(map(len, ACTIONS.values()))
+    assert len(disagreements(forgetful)) == 4 * actions  # the four rows that a confinement takes a right from
+    assert not disagreements(decide_on_item)
+
+
+def test_whoever_forgets_to_say_which_item_is_refused_for_a_confined_key() -> None:
+    assert not decide_on_item(confined(OWNER, REF), Action.ITEM_READ, META, set()).is_allowed
+    assert decide_on_item(OWNER, Action.ITEM_READ, META, set()).is_allowed
 
 
 def test_a_refusal_says_why_and_an_approval_says_nothing() -> None:
     assert decide_on_item(VIEWER, Action.ITEM_DEACTIVATE, META, set()).reason == "has view, needs edit"
     assert decide_on_item(OWNER, Action.ITEM_DEACTIVATE, META, set()).reason == ""
+    refused = decide_on_item(confined(OWNER), Action.ITEM_READ, META, set(), REF)
+    assert refused.reason == "is not among the items of the access key"
 
 
 @pytest.mark.parametrize("action", sorted(set(Action) - set(NEEDED_RIGHT)))
@@ -99,11 +142,12 @@ def test_an_action_that_is_not_one_on_items_is_denied_even_to_the_owner(action: 
 
 
 OPERATION = {
-    Action.USER_CREATE, Action.USER_UPDATE, Action.GROUP_CREATE, Action.ACCESS_KEY_CREATE,
-    Action.ACCESS_KEY_UPDATE, Action.ACCESS_KEY_REVEAL, Action.AUDIT_READ, Action.VAULT_CREATE,
+    Action.USER_CREATE, Action.USER_UPDATE, Action.GROUP_CREATE, Action.ACCESS_KEY_LIST_ALL,
+    Action.AUDIT_READ, Action.VAULT_CREATE,
 }  # fmt: skip
-EVERYDAY = {Action.ITEM_CREATE, Action.ITEM_LIST, Action.TOKEN_ISSUE, Action.ACCOUNT_READ}
-ADMINISTRATION: set[Action] = set()
+CONFINED = {Action.ITEM_CREATE, Action.ITEM_LIST, Action.TOKEN_ISSUE, Action.ACCOUNT_READ}
+EVERYDAY = CONFINED | {Action.ACCESS_KEY_LIST}
+ADMINISTRATION = {Action.ACCESS_KEY_LIST_ALL}
 ADMINISTRATOR = Actor(UserId(1), AccessKeyId(7), is_admin=True)
 
 
@@ -113,7 +157,51 @@ def test_outside_items_users_do_everyday_things_and_the_operator_administers(act
     assert decide(ADMINISTRATOR, action).is_allowed == (action in EVERYDAY | ADMINISTRATION)
     assert decide(OPERATOR, action).is_allowed == (action in OPERATION)
     assert not decide(NOBODY, action).is_allowed
+    assert decide(confined(OWNER, REF), action).is_allowed == (action in CONFINED)
+    assert decide(confined(ADMINISTRATOR), action).is_allowed == (action in CONFINED)
+
+
+KEY_OF_OWNER, KEY_OF_OTHERS = OWNER.user_id, STRANGER.user_id
+SHOWING = {Action.ACCESS_KEY_READ, Action.ACCESS_KEY_REVEAL, Action.ACCESS_KEY_REVEAL_SECRET}
+MAKING = {Action.ACCESS_KEY_CREATE, Action.ACCESS_KEY_UPDATE, Action.ACCESS_KEY_CLONE}
+REVOKING = {Action.ACCESS_KEY_REVOKE}
+
+# actor, owner of the access key, and what may be done to it
+KEY_POLICY = [
+    ("its owner", OWNER, KEY_OF_OWNER, SHOWING | MAKING | REVOKING),
+    ("its owner, by a key with limits", replace(OWNER, is_bounded=True), KEY_OF_OWNER, SHOWING | REVOKING),
+    ("its owner, by a key confined to items", confined(OWNER, REF), KEY_OF_OWNER, set()),
+    ("its owner, by a key confined to nothing", confined(OWNER), KEY_OF_OWNER, set()),
+    ("another user", OWNER, KEY_OF_OTHERS, set()),
+    ("an administrator", ADMINISTRATOR, KEY_OF_OTHERS, {Action.ACCESS_KEY_READ} | REVOKING),
+    ("an administrator, of their own", ADMINISTRATOR, KEY_OF_OWNER, SHOWING | MAKING | REVOKING),
+    ("an administrator, by a confined key", confined(ADMINISTRATOR), KEY_OF_OTHERS, set()),
+    ("the local operator", OPERATOR, KEY_OF_OTHERS, SHOWING | MAKING | REVOKING),
+    ("nobody", NOBODY, KEY_OF_OWNER, set()),
+    ("nobody, of nobody's", NOBODY, NOBODY.user_id, set()),
+]
+
+
+def key_disagreements(decide_one: object = decide_on_access_key) -> list[str]:
+    return [
+        f"{who}: {action}"
+        for who, actor, owner_id, allowed in KEY_POLICY
+        for action in Action
+        if decide_one(actor, action, owner_id).is_allowed != (action in allowed)  # type: ignore[operator]
+    ]
+
+
+def test_the_policy_on_access_keys_is_the_table() -> None:
+    assert key_disagreements() == []
+
+
+def test_a_policy_that_lets_limited_keys_make_others_does_not_pass_the_table() -> None:
+    def lenient(actor: Actor, action: Action, owner_id: UserId) -> Decision:
+        return decide_on_access_key(replace(actor, is_bounded=False), action, owner_id)
+
+    assert len(key_disagreements(lenient)) == len(MAKING)
 
 
 def test_every_action_has_a_place_in_the_policy() -> None:
-    assert set(NEEDED_RIGHT) | USER_ACTIONS | ADMINISTRATOR_ACTIONS | OPERATOR_ACTIONS == set(Action)
+    elsewhere = USER_ACTIONS | ADMINISTRATOR_ACTIONS | OPERATOR_ACTIONS | ACCESS_KEY_ACTIONS
+    assert set(NEEDED_RIGHT) | elsewhere == set(Action)

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from mysafe.authz.restrictions import canonical_blocks, forbidden_by, is_address_allowed
+from mysafe.authz.restrictions import canonical_blocks, canonical_fingerprint, forbidden_by, is_address_allowed
 from mysafe.domain.access_keys import AccessKey
 from mysafe.domain.ids import AccessKeyId, UserId
 
@@ -57,3 +57,35 @@ def test_blocks_are_stored_in_canonical_form_and_a_star_is_any_address() -> None
 def test_what_is_no_address_or_block_is_refused(text: str) -> None:
     with pytest.raises(ValueError):  # noqa: PT011  # the text is the library's
         canonical_blocks([text])
+
+
+PRINT = "ab" * 32
+
+
+@pytest.mark.parametrize(
+    ("certificate", "rule"),
+    [
+        (PRINT, None),
+        (None, "certificate"),
+        ("", "certificate"),
+        ("cd" * 32, "certificate"),
+        (PRINT[:-1], "certificate"),
+    ],
+)
+def test_a_key_with_a_fingerprint_is_forbidden_without_that_certificate(
+    certificate: str | None, rule: str | None
+) -> None:
+    assert forbidden_by(replace(KEY, fingerprint=PRINT), "192.0.2.1", None, certificate) == rule
+    assert forbidden_by(KEY, "192.0.2.1", None, certificate) is None
+
+
+@pytest.mark.parametrize("text", [PRINT, PRINT.upper(), ":".join(["AB"] * 32), " ".join(["ab"] * 32)])
+def test_the_spelling_of_a_fingerprint_does_not_count(text: str) -> None:
+    assert canonical_fingerprint(text) == PRINT
+    assert canonical_fingerprint("") == ""
+
+
+@pytest.mark.parametrize("text", [PRINT[:-1], PRINT + "a", "xy" * 32, "sha256", "\u0661" * 64])
+def test_what_is_no_sha256_is_no_fingerprint(text: str) -> None:
+    with pytest.raises(ValueError, match="hexadecimal"):
+        canonical_fingerprint(text)

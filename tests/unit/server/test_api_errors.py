@@ -44,6 +44,7 @@ GATEWAY: list[tuple[errors.VaultError, int, str]] = [
 ]
 ELSEWHERE = {
     errors.NotEncryptable,  # its text and its exception differ: see below
+    errors.WrongPassword,  # only the management API asks for one
     errors.TooShort,  # passwords of people are set elsewhere
     errors.BadTokenRequest,  # the token endpoint words it (protocol.oauth2)
     errors.UnsupportedGrant,  # the same

@@ -9,6 +9,7 @@ from mysafe.domain import errors
 from mysafe.protocol.compatibility import Compatibility
 from mysafe.server.api.call import Call
 from mysafe.server.api.manage import bodies, problems
+from mysafe.services.accounts.key_rules import KeyRules
 from mysafe.services.authentication import Caller
 from tests.unit.server.test_api_errors import classes
 
@@ -25,7 +26,7 @@ class Sample(bodies.Model, frozen=True):
 
 def call(body: bytes) -> Call:
     headers = {b"content-type": b"application/json"}
-    return Call("POST", ("7", "3"), b"", headers, body, Caller("127.0.0.1"), Compatibility())
+    return Call("POST", ("7", "3"), b"", headers, body, Caller("127.0.0.1"), Compatibility(), KeyRules())
 
 
 def test_a_body_becomes_a_model_and_a_model_an_answer() -> None:

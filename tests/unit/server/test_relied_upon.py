@@ -68,6 +68,11 @@ def test_the_attributes_exist() -> None:
         loop.close()
 
 
+def test_each_message_begins_with_a_scope_of_its_own_that_the_application_gets() -> None:
+    assert "self.scope = {" in inspect.getsource(HttpToolsProtocol.on_message_begin)
+    assert "scope=self.scope" in inspect.getsource(HttpToolsProtocol.on_headers_complete)
+
+
 def test_each_server_has_its_own_counts_and_limits() -> None:
     one, two = limited_protocol(ConnectionLimits()), limited_protocol(ConnectionLimits(connections=1))
     one.open_by_address["192.0.2.1"] += 1

@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mysafe.audit.events import Details
-from mysafe.domain.access_keys import AccessKey, AccessToken
-from mysafe.domain.ids import AccessKeyId, GroupId, Kind, TokenId, UserId
+from mysafe.domain.access_keys import AccessKey, AccessToken, KeySecrets
+from mysafe.domain.ids import AccessKeyId, GroupId, ItemId, ItemRef, Kind, TokenId, UserId
 from mysafe.domain.items import ApiSecret, ItemMeta, NoteSecret, PasswordSecret
 from mysafe.domain.principals import Group, User
 from mysafe.domain.secret_text import SecretText
@@ -81,10 +81,47 @@ def test_principals_and_credentials_come_back() -> None:
     expiring = replace(KEY, expires_at=99, is_revoked=True)
     assert payloads.decode_access_key(payloads.encode_access_key(expiring), 5, 2, 9) == expiring
     assert payloads.decode_token(payloads.encode_token(TOKEN), 6, 1, 9) == TOKEN
+    changed = replace(TOKEN, key_epoch=7)
+    assert payloads.decode_token(payloads.encode_token(changed), 6, 1, 9) == changed
     for phc in (None, "$argon2id$"):
         assert payloads.decode_user_credentials(payloads.encode_user_credentials(phc)) == phc
     details = Details("10.0.0.1", "curl", "name", "reason")
     assert payloads.decode_details(payloads.encode_details(details)) == details
+
+
+@given(st.none() | st.frozensets(st.builds(ItemRef, st.sampled_from(Kind), IDS)), TEXT, TEXT, IDS)
+def test_everything_a_key_says_and_is_confined_to_comes_back(
+    items: frozenset[ItemRef] | None, description: str, tags: str, epoch: int
+) -> None:
+    key = replace(
+        KEY, items=items, description=description, tags=tags, fingerprint="ab" * 32, token_epoch=epoch, referers=("r",)
+    )
+    assert payloads.decode_access_key(payloads.encode_access_key(key), 5, 2, 9) == key
+
+
+def test_a_list_of_no_items_is_not_the_lack_of_a_list() -> None:
+    confined, full = replace(KEY, items=frozenset()), replace(KEY, items=None)
+    assert payloads.encode_access_key(confined) != payloads.encode_access_key(full)
+    assert payloads.decode_access_key(payloads.encode_access_key(confined), 5, 2, 9).items == frozenset()
+
+
+def test_the_same_items_have_the_same_payload() -> None:
+    refs = [ItemRef(kind, ItemId(number)) for kind in Kind for number in range(1, 40)]
+    one, two = replace(KEY, items=frozenset(refs)), replace(KEY, items=frozenset(reversed(refs)))
+    assert payloads.encode_access_key(one) == payloads.encode_access_key(two)
+
+
+@pytest.mark.parametrize("private_key", [None, "pem"])
+@pytest.mark.parametrize("client_secret", [None, "s"])
+def test_what_is_kept_of_a_keys_secrets_comes_back(private_key: str | None, client_secret: str | None) -> None:
+    secrets = KeySecrets(*(None if text is None else SecretText(text) for text in (private_key, client_secret)))
+    opened = payloads.decode_key_secrets(payloads.encode_key_secrets(secrets))
+    assert [text and text.reveal() for text in opened] == [private_key, client_secret]
+
+
+def test_a_key_from_before_its_last_fields_is_full_and_never_changed() -> None:
+    older = msgspec.msgpack.encode((1, (7, "backup", "c", b"v" * 32, ("10.0.0.0/8",), (), None, False, None)))
+    assert payloads.decode_access_key(older, 5, 2, 9) == KEY
 
 
 @pytest.mark.parametrize(

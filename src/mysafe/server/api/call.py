@@ -9,13 +9,17 @@ from mysafe.domain.actions import Action
 from mysafe.domain.errors import InvalidField, VaultError
 from mysafe.protocol.body import parse_body
 from mysafe.protocol.compatibility import Compatibility
+from mysafe.services.accounts.key_rules import KeyRules
 from mysafe.services.authentication import Caller
 from mysafe.services.unit_of_work import UnitOfWork
 from mysafe.services.vault import Identify
 
 
 class Call(NamedTuple):
-    """One request, as far as a handler may know it. `segments` are what stands for the variables of its path."""
+    """One request, as far as a handler may know it. `segments` are what stands for the variables of its path.
+
+    `key_rules` are the vault's rules for access keys.
+    """
 
     method: str
     segments: tuple[str, ...]
@@ -24,6 +28,7 @@ class Call(NamedTuple):
     body: bytes
     caller: Caller
     compatibility: Compatibility
+    key_rules: KeyRules
 
     @property
     def identifier(self) -> str:

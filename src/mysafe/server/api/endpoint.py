@@ -12,7 +12,7 @@ import itertools
 import logging
 import time
 import traceback
-from collections.abc import Awaitable, Callable, MutableMapping, Sequence
+from collections.abc import Awaitable, Callable, MutableMapping
 from functools import partial
 from secrets import token_hex
 from typing import Any, NamedTuple, NoReturn
@@ -27,7 +27,7 @@ from mysafe.server.api.call import Answer, Call, Door, FindOperation, Match, Ope
 from mysafe.server.api.deadlines import Deadlines
 from mysafe.server.api.errors import answer_to, no_route, unexpected
 from mysafe.server.api.slow_work import SlowWork
-from mysafe.server.origin import Network, client_address
+from mysafe.server.origin import NO_PROXIES, Proxies, client_address, client_certificate
 from mysafe.services.authentication import Caller, bearer, nobody
 from mysafe.services.recording import Origin
 from mysafe.services.unit_of_work import REVEALING, UnitOfWork
@@ -69,7 +69,7 @@ class Api:
         find_operation: the route table.
         compatibility: switches that change answers.
         limits: of each request.
-        trusted_proxies: whose X-Forwarded-For counts.
+        proxies: whose word counts about where a call comes from.
         admission: counts what comes too often.
     """
 
@@ -80,14 +80,14 @@ class Api:
         *,
         compatibility: Compatibility = Compatibility(),
         limits: Limits = Limits(),
-        trusted_proxies: Sequence[Network] = (),
+        proxies: Proxies = NO_PROXIES,
         admission: Admission | None = None,
     ) -> None:
         self._vault = vault
         self._find_operation = find_operation
         self._compatibility = compatibility
         self._limits = limits
-        self._trusted_proxies = trusted_proxies
+        self._proxies = proxies
         self._admission = admission or Admission(Rates())
         self._deadlines = Deadlines()
         self._slow_work = SlowWork()
@@ -135,7 +135,16 @@ class Api:
         identify = None if operation.is_public else self._identify(headers, caller)
         deadline = time.monotonic() + self._limits.request_seconds
         body = await read_body(receive, headers, self._limits.body_bytes) if has_body(headers) else b""
-        call = Call(operation.method, match.segments, scope["query_string"], headers, body, caller, self._compatibility)
+        call = Call(
+            operation.method,
+            match.segments,
+            scope["query_string"],
+            headers,
+            body,
+            caller,
+            self._compatibility,
+            self._vault.key_rules,
+        )
         agent = headers.get(b"user-agent", b"").decode("latin-1")[:LONGEST_AGENT]
         origin = Origin(caller.address, agent, request_id, operation.action)
         try:
@@ -185,10 +194,11 @@ class Api:
 
     def _caller(self, scope: Scope, headers: dict[bytes, bytes]) -> Caller:
         peer = scope["client"][0] if scope.get("client") else ""
-        if self._trusted_proxies:
-            peer = client_address(peer, scope["headers"], self._trusted_proxies)
+        certificate = client_certificate(peer, scope, self._proxies)
+        if self._proxies.trusted:
+            peer = client_address(peer, scope["headers"], self._proxies.trusted)
         referer = headers.get(b"referer")
-        return Caller(peer, referer.decode("latin-1") if referer is not None else None)
+        return Caller(peer, referer.decode("latin-1") if referer is not None else None, certificate)
 
 
 def _complain(uow: UnitOfWork, error: InvalidInput) -> NoReturn:

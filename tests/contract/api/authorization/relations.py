@@ -9,7 +9,8 @@ from tests.contract.api.authorization.table import Door, Standing
 from tests.support.principals import change_group, expire_key
 from tests.support.server import RunningServer
 
-FAR_AWAY = "203.0.113.0/24"
+ANOTHER_ADDRESS = "127.0.0.2"
+"""An address of this machine that the callers do not call from."""
 PORTAL = "https://portal.example/"
 TOKEN_SECONDS = 3600
 
@@ -122,7 +123,8 @@ def _key_is_revoked(actor: Actor) -> None:
 
 
 def _key_is_for_elsewhere(actor: Actor) -> None:
-    actor.server.set_addresses(actor.client_id(), [FAR_AWAY])
+    key = actor.server.new_key(actor.name, addresses=[ANOTHER_ADDRESS])
+    actor.key, actor.token = key, actor.server.token(key, source=ANOTHER_ADDRESS)
 
 
 def _key_wants_a_referer(actor: Actor) -> None:

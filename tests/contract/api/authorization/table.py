@@ -12,7 +12,11 @@ KINDS = ("password", "note", "secretapi")
 
 
 class Work(Enum):
-    """What a route does."""
+    """What a route does.
+
+    Of a route that manages something, the tables say who is refused at the door, and that nobody sees or changes an
+    item by it. What it does for whom is said in tests/contract/api/manage.
+    """
 
     ISSUE_TOKEN = "issue a token"
     LIST = "list"
@@ -22,9 +26,10 @@ class Work(Enum):
     DEACTIVATE = "deactivate"
     ACTIVATE = "activate"
     SHOW_ACCOUNT = "show the caller's account"
+    MANAGE = "manage what its own tests look at"
 
 
-MANAGEMENT = {Work.SHOW_ACCOUNT}
+MANAGEMENT = {Work.SHOW_ACCOUNT, Work.MANAGE}
 """The works of /api/manage, whose refusals are problem documents."""
 
 
@@ -63,6 +68,20 @@ ROUTES: dict[Endpoint, Route] = {
     ("POST", "/api/mysafe/secretapi/inactive/{identifier}"): Route(Work.DEACTIVATE, "secretapi"),
     ("POST", "/api/mysafe/secretapi/active/{identifier}"): Route(Work.ACTIVATE, "secretapi"),
     ("GET", "/api/manage/me"): Route(Work.SHOW_ACCOUNT),
+    **{
+        (method, f"/api/manage/{path}"): Route(Work.MANAGE)
+        for method, path in (
+            # test_access_keys.py
+            ("GET", "access-keys"),
+            ("POST", "access-keys"),
+            ("GET", "access-keys/{identifier}"),
+            ("PATCH", "access-keys/{identifier}"),
+            ("POST", "access-keys/{identifier}/clone"),
+            ("POST", "access-keys/{identifier}/revoke"),
+            ("POST", "access-keys/{identifier}/secret"),
+            ("POST", "access-keys/{identifier}/decryption-key"),
+        )
+    },
 }
 """Every route there may be, inside and outside /api/mysafe. One that is not here fails the build."""
 
@@ -135,6 +154,8 @@ TOKEN = Answer(200, "")
 NO_CLIENT = Answer(400, "invalid_request")
 BAD_CLIENT = Answer(401, "invalid_client")
 OWN_ACCOUNT = Answer(200, "")
+NOTHING_OF_OTHERS = Answer(0, "")
+"""Any answer that is no fault of the server, shows no item and changes none."""
 
 ANSWERS: dict[tuple[Work, State], tuple[Answer, Answer, Answer, Answer]] = {
     # to whom it is:                 not shared    shared to view  to edit, or the owner's  an administrator's affair
@@ -150,6 +171,8 @@ ANSWERS: dict[tuple[Work, State], tuple[Answer, Answer, Answer, Answer]] = {
     (Work.ACTIVATE, State.ACTIVE):   (NO_ACCESS, NO_ACCESS, WAS_ACTIVE, NO_ACCESS),
     (Work.ACTIVATE, State.INACTIVE): (NO_ACCESS, NO_ACCESS, ACTIVATED, NO_ACCESS),
     (Work.SHOW_ACCOUNT, State.NONE): (OWN_ACCOUNT, OWN_ACCOUNT, OWN_ACCOUNT, OWN_ACCOUNT),
+    (Work.MANAGE, State.MISSING):    (NOTHING_OF_OTHERS,) * 4,
+    (Work.MANAGE, State.NO_NUMBER):  (NOTHING_OF_OTHERS,) * 4,
     **{
         (work, state): (answer, answer, answer, answer)
         for work in (Work.READ, Work.UPDATE, Work.DEACTIVATE, Work.ACTIVATE)

@@ -32,6 +32,7 @@ def upgrade() -> None:
     for name in ("users", "groups", "access_keys", "tokens"):
         op.create_table(name, *_record_columns(), sqlite_strict=True)
     op.create_index("ix_tokens_expires_at", "tokens", ["expires_at"])
+    op.create_index("ix_access_keys_owner_id", "access_keys", ["owner_id"])
     op.create_table(
         "group_members_idx",
         sa.Column("user_id", sa.Integer(), primary_key=True, autoincrement=False),
