@@ -13,6 +13,13 @@ from pathlib import Path
 
 COMMAND = [sys.executable, "-m", "mysafe.cli.main"]
 
+UNTHROTTLED = {
+    "MYSAFE_REQUESTS_PER_SECOND": "0",
+    "MYSAFE_TOKEN_FAILURES_PER_MINUTE": "100000",
+    "MYSAFE_TOKEN_FAILURES_PER_ADDRESS": "100000",
+}
+"""For tests that are about something else: they call and fail as often as they like."""
+
 
 def free_port() -> int:
     with socket.socket() as probe:
@@ -21,10 +28,13 @@ def free_port() -> int:
 
 
 class Installation:
-    """A vault on disk and, while it runs, the process that serves it."""
+    """A vault on disk and, while it runs, the process that serves it. Nothing of it is outside its directory."""
 
     def __init__(self, directory: Path, serve: list[str] | None = None) -> None:
         self.data = directory / "data"
+        self.log = directory / "server.log"
+        self._temporary = directory / "tmp"
+        self._temporary.mkdir()
         self.port = free_port()
         self._serve = serve or [*COMMAND, "serve"]
         self._process: subprocess.Popen[bytes] | None = None
@@ -32,6 +42,12 @@ class Installation:
 
     def command(self, *arguments: str, stdin: str = "") -> str:
         """Run a command to its end and return its standard output."""
+        status, out, err = self.attempt(*arguments, stdin=stdin)
+        assert status == 0, err
+        return out
+
+    def attempt(self, *arguments: str, stdin: str = "") -> tuple[int, str, str]:
+        """Run a command to its end and return its exit status, standard output and standard error."""
         done = subprocess.run(
             [*COMMAND, *arguments],
             env=self._environment(),
@@ -41,20 +57,24 @@ class Installation:
             timeout=60,
             check=False,
         )
-        assert done.returncode == 0, done.stderr
-        return done.stdout
+        return done.returncode, done.stdout, done.stderr
 
     def start(self) -> float:
         """Start serving and return the seconds until the first answer."""
         began = time.monotonic()
-        self._process = subprocess.Popen(
-            [*self._serve, "--port", str(self.port)], env=self._environment(), stderr=subprocess.DEVNULL
-        )
+        with self.log.open("ab") as log:
+            command = [*self._serve, "--port", str(self.port)]
+            self._process = subprocess.Popen(command, env=self._environment(), stdout=log, stderr=log)
         while not self._answers():
             assert self._process.poll() is None, "the server ended by itself"
             assert time.monotonic() - began < 30, "the server does not answer"
             time.sleep(0.02)
         return time.monotonic() - began
+
+    @property
+    def pid(self) -> int:
+        assert self._process is not None
+        return self._process.pid
 
     def kill(self) -> None:
         """End the server as a power switch would, as far as processes go."""
@@ -103,7 +123,8 @@ class Installation:
         return True
 
     def _environment(self) -> dict[str, str]:
-        return {**os.environ, "MYSAFE_DATA": str(self.data), "MYSAFE_REQUESTS_PER_SECOND": "0"}
+        own = {"MYSAFE_DATA": str(self.data), "TMPDIR": str(self._temporary)}
+        return {**os.environ, **UNTHROTTLED, **own}
 
 
 def exchange(

@@ -1,0 +1,69 @@
+# SPDX-License-Identifier: Apache-2.0
+"""T-CANARY: a unique text in every field of a vault that is lived in turns up nowhere but in the right answers.
+
+Searched are all files of the installation (database, WAL, key file, log, temporary directory), the command line and
+the environment of the server, and every answer. The control is a server that leaks in each of these places.
+"""
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.support.canaries import files_under, process_texts
+from tests.support.life import FIELDS, SECRET, Life
+from tests.support.process import Installation
+
+TALKATIVE = [sys.executable, "-m", "tests.support.talkative_server"]
+
+
+@pytest.fixture
+def life(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Life]:
+    installation = Installation(tmp_path, getattr(request, "param", None))
+    installation.start()
+    yield Life(installation)
+    installation.close()
+
+
+def live(life: Life) -> None:
+    life.move_in()
+    life.receive()
+    for kind in FIELDS:
+        life.create(kind)
+        life.use(kind)
+        life.bad_bodies(kind)
+    life.read_encrypted(life.encrypting_key("friend"))
+    life.bad_credentials()
+    life.odd_requests()
+    life.fault()
+    life.audit()
+
+
+@pytest.mark.timeout(300)
+def test_no_secret_and_no_name_turns_up_where_it_must_not(life: Life) -> None:
+    live(life)
+    files = files_under(life.installation.data.parent)
+    assert {"data/vault.db", "data/vault.db-wal", "data/vault.db-shm", "data.key", "server.log"} <= set(files)
+    assert len(files["data/vault.db-wal"]) > 100_000
+    assert b"unexpected SealBroken" in files["server.log"]
+    assert b"serve" in process_texts(life.installation.pid)["cmdline"]
+    assert life.stored <= life.shown(), "the search must find in the right answers what it must not find elsewhere"
+    assert {name.split(":")[0].split(".")[1] for name in life.stored} >= SECRET
+    assert life.leaks_in_answers() == set()
+    assert life.leaks_in_places() == set()
+    life.installation.kill()
+    life.installation.start()
+    assert life.leaks_in_places() == set()
+    life.installation.stop()
+    assert life.leaks_in_places() == set()
+
+
+@pytest.mark.parametrize("life", [TALKATIVE], indirect=True)
+def test_a_server_that_leaks_is_found_out_in_every_place(life: Life) -> None:
+    life.move_in()
+    life.create("note")
+    life.bad_bodies("note")
+    leaks = life.leaks_in_places() | life.leaks_in_answers()
+    places = {leak.partition(" shows ")[0] for leak in leaks if leak.endswith("shows note.note: bad")}
+    assert places >= {"file server.log", "file tmp/leak", "file data/leak.db", "answer 400 bad body"}
