@@ -14,9 +14,12 @@
     │ ├ BadTokenRequest
     │ └ UnsupportedGrant
     ├ NotFound
+    │ └ UnknownMember
     ├ AccessDenied
     ├ Inactive
     ├ Conflict
+    ├ LastAdministrator
+    ├ WrongPassword
     ├ VersionMismatch
     ├ NotEncryptable
     ├ NotAuthenticated
@@ -119,6 +122,14 @@ class NotFound(VaultError):
         self.what = what
 
 
+class UnknownMember(NotFound):
+    """No active user has a name that is to become a member, or no member has it. `field` says which entry it is."""
+
+    def __init__(self, what: str, field: str) -> None:
+        super().__init__(what)
+        self.field = field
+
+
 class AccessDenied(VaultError):
     """The policy says no. `reason` is for the audit log, not for the caller; `what` is a kind of record or ""."""
 
@@ -142,6 +153,14 @@ class Conflict(VaultError):
     def __init__(self, what: str) -> None:
         super().__init__(what)
         self.what = what
+
+
+class LastAdministrator(VaultError):
+    """Nobody would be left who administers: the user is the last active administrator."""
+
+
+class WrongPassword(VaultError):
+    """The password given to prove who calls is not that of the user, or the user has none."""
 
 
 class VersionMismatch(VaultError):

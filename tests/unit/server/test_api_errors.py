@@ -48,6 +48,9 @@ ELSEWHERE = {
     errors.BadTokenRequest,  # the token endpoint words it (protocol.oauth2)
     errors.UnsupportedGrant,  # the same
     errors.Conflict,  # no route of this door makes anything with a name of its own
+    errors.UnknownMember,  # the management API alone has members, administrators and passwords
+    errors.LastAdministrator,
+    errors.WrongPassword,
     errors.VaultError,  # these two are only parents
     errors.InvalidInput,
 }
