@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Handlers of the items, the same six for every kind: parse, name the use case, encode (contract 1.1, 4 to 6)."""
 
-import re
 from collections.abc import Callable
 from functools import partial
 
@@ -16,13 +15,11 @@ from mysafe.protocol.items import Wire, parse_filter, read_change
 from mysafe.protocol.notes import NOTES
 from mysafe.protocol.passwords import PASSWORDS
 from mysafe.server.api.call import Answer, Call, Operation, Step
+from mysafe.server.api.conditions import etag, expected_versions
 from mysafe.services import items
 
 WIRES = (PASSWORDS, NOTES, API_SECRETS)
 """Every kind of item this door speaks of."""
-
-_TAG = re.compile(r'(?:W/)?"[^"]*"')
-_STRONG_TAG = re.compile(r'(?<!/)"([1-9][0-9]{0,18})"')
 
 
 def operations(wire: Wire) -> tuple[Operation, ...]:
@@ -57,7 +54,7 @@ def read(wire: Wire, call: Call) -> Step:
 def update(wire: Wire, call: Call) -> Step:
     """PUT /api/mysafe/KIND/update/{identifier}; `If-Match` is honoured (RFC 9110, 13.1.1)."""
     change = Deferred(lambda: read_change(call.fields(), wire.shape, call.compatibility))
-    work = partial(items.update, ref=_ref(wire, call), change=change, expected_versions=_expected_versions(call))
+    work = partial(items.update, ref=_ref(wire, call), change=change, expected_versions=expected_versions(call))
     return Step(work, partial(_changed, wire, call, 200, wire.texts.updated))
 
 
@@ -88,23 +85,13 @@ def _ref(wire: Wire, call: Call) -> ItemRef:
     return ItemRef(wire.kind, ItemId(parse_identifier(call.identifier)))
 
 
-def _expected_versions(call: Call) -> frozenset[int] | None:
-    """Return the versions an If-Match header names, None without one or for `*`. A weak tag matches nothing."""
-    header = call.headers.get(b"if-match")
-    text = header.decode("latin-1").strip() if header is not None else "*"
-    if text == "*":
-        return None
-    is_list = not _TAG.sub("", text).strip(", \t")
-    return frozenset(map(int, _STRONG_TAG.findall(text))) if is_list else frozenset()
-
-
 def _changed(wire: Wire, call: Call, status: int, text: str, view: ItemView) -> Answer:
-    return _success(call, status, text, wire.changed_key, wire.changed(view))._replace(headers=_tag(view))
+    return _success(call, status, text, wire.changed_key, wire.changed(view))._replace(headers=etag(view.item.version))
 
 
 def _entity(wire: Wire, call: Call, view: ItemView) -> Answer:
     entity = wire.entity(view, call.compatibility)
-    return _success(call, 200, codes.SUCCESS, wire.entity_key, entity)._replace(headers=_tag(view))
+    return _success(call, 200, codes.SUCCESS, wire.entity_key, entity)._replace(headers=etag(view.item.version))
 
 
 def _lines(wire: Wire, call: Call, listed: list[ListedItem]) -> Answer:
@@ -118,7 +105,3 @@ def _switched(call: Call, done: str, was_so: str, has_changed: bool) -> Answer: 
 def _success(call: Call, status: int, text: str, key: str | None, entity: object) -> Answer:
     mensagem = call.compatibility.is_mensagem_sent
     return Answer(status, envelope.success(status, text, key, entity, mensagem=mensagem))
-
-
-def _tag(view: ItemView) -> tuple[tuple[bytes, bytes], ...]:
-    return ((b"etag", b'"%d"' % view.item.version),)
