@@ -5,7 +5,8 @@ import json
 from collections.abc import Callable
 from functools import partial
 
-from mysafe.cli.local import Command, Options, line, moment, operate
+from mysafe.cli.local_vault import operate
+from mysafe.cli.terminal import Command, Options, line, moment
 from mysafe.config import Loaded
 from mysafe.domain.ids import GroupId
 from mysafe.services.accounts import groups

@@ -11,7 +11,8 @@ from functools import partial
 from mysafe import app
 from mysafe.cli import doctor, groups, users
 from mysafe.cli.errors import EXPLAINED, REFUSED, explain
-from mysafe.cli.local import Command, Options, operate, printable
+from mysafe.cli.local_vault import operate, printable
+from mysafe.cli.terminal import Command, Options
 from mysafe.config import FLAGS, Loaded, find_settings_file, load_with_sources
 from mysafe.domain.access_keys import AccessKeyDraft
 from mysafe.services import audit_trail

@@ -4,7 +4,8 @@
 import json
 from functools import partial
 
-from mysafe.cli.local import Command, Options, line, moment, operate, password_from_stdin
+from mysafe.cli.local_vault import operate
+from mysafe.cli.terminal import Command, Options, line, moment, password_from_stdin
 from mysafe.config import Loaded
 from mysafe.domain.principals import UserDraft
 from mysafe.services.accounts import users

@@ -37,6 +37,10 @@ class Registry:
         self._recorder.permit(action)
         self._recorder.allowed(action)
 
+    def require(self, action: Action) -> None:
+        """Decide on an action that concerns no item; what is done then is recorded by another call."""
+        self._recorder.permit(action)
+
     def record_creation(self) -> None:
         """Record that this vault was made: the first row of its audit log."""
         self.permit(Action.VAULT_CREATE)
@@ -91,8 +95,7 @@ class Registry:
         return user
 
     def password_hash_of(self, user: User) -> str | None:
-        """Return the PHC string of the actor's own password, None without one. What it is for is recorded then."""
-        self._recorder.permit(Action.ACCOUNT_SECURE)
+        """Return the PHC string of the actor's own password, None for a user without a log-in."""
         if user.id != self._recorder.actor.user_id:
             raise AccessDenied("the password of another user", "user")
         row = USERS.find(self._tx, user.id)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Entity tags and conditions: a record is changed only at the version the caller knows (RFC 9110, 8.8.3 and 13.1.1)."""
+"""Conditions of requests: `If-Match`, and the `ETag` it names (RFC 9110, 8.8.3 and 13.1.1; R-API-12)."""
 
 import re
 
@@ -19,6 +19,6 @@ def expected_versions(call: Call) -> frozenset[int] | None:
     return frozenset(map(int, _STRONG_TAG.findall(text))) if is_list else frozenset()
 
 
-def etag(version: int) -> tuple[tuple[bytes, bytes], ...]:
-    """Return the header that names a version, for an answer."""
-    return ((b"etag", b'"%d"' % version),)
+def tag(version: int) -> tuple[bytes, bytes]:
+    """Return the ETag header of a record at a version."""
+    return b"etag", b'"%d"' % version

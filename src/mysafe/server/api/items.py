@@ -15,7 +15,7 @@ from mysafe.protocol.items import Wire, parse_filter, read_change
 from mysafe.protocol.notes import NOTES
 from mysafe.protocol.passwords import PASSWORDS
 from mysafe.server.api.call import Answer, Call, Operation, Step
-from mysafe.server.api.conditions import etag, expected_versions
+from mysafe.server.api.conditions import expected_versions, tag
 from mysafe.services import items
 
 WIRES = (PASSWORDS, NOTES, API_SECRETS)
@@ -86,12 +86,12 @@ def _ref(wire: Wire, call: Call) -> ItemRef:
 
 
 def _changed(wire: Wire, call: Call, status: int, text: str, view: ItemView) -> Answer:
-    return _success(call, status, text, wire.changed_key, wire.changed(view))._replace(headers=etag(view.item.version))
+    return _success(call, status, text, wire.changed_key, wire.changed(view))._replace(headers=_tag(view))
 
 
 def _entity(wire: Wire, call: Call, view: ItemView) -> Answer:
     entity = wire.entity(view, call.compatibility)
-    return _success(call, 200, codes.SUCCESS, wire.entity_key, entity)._replace(headers=etag(view.item.version))
+    return _success(call, 200, codes.SUCCESS, wire.entity_key, entity)._replace(headers=_tag(view))
 
 
 def _lines(wire: Wire, call: Call, listed: list[ListedItem]) -> Answer:
@@ -105,3 +105,7 @@ def _switched(call: Call, done: str, was_so: str, has_changed: bool) -> Answer: 
 def _success(call: Call, status: int, text: str, key: str | None, entity: object) -> Answer:
     mensagem = call.compatibility.is_mensagem_sent
     return Answer(status, envelope.success(status, text, key, entity, mensagem=mensagem))
+
+
+def _tag(view: ItemView) -> tuple[tuple[bytes, bytes], ...]:
+    return (tag(view.item.version),)

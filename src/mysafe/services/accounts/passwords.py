@@ -40,6 +40,7 @@ def check(change: PasswordChange) -> None:
 
 def read_hash(uow: UnitOfWork) -> SecretText | None:
     """Return the stored hash of the actor's password, None without one. It is for `verify` only."""
+    uow.registry.require(Action.ACCOUNT_SECURE)
     stored = uow.registry.password_hash_of(_myself(uow))
     return None if stored is None else SecretText(stored)
 
@@ -61,6 +62,7 @@ def replace_hash(uow: UnitOfWork, verified: Verified) -> User:
         WrongPassword: the password given was not the stored one, or there is none.
         Busy: the password was changed meanwhile.
     """
+    uow.registry.require(Action.ACCOUNT_SECURE)
     user = _myself(uow)
     stored = uow.registry.password_hash_of(user)
     if verified.new is None or verified.stored is None:

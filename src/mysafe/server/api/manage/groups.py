@@ -9,7 +9,7 @@ from mysafe.domain.actions import Action
 from mysafe.domain.principals import Group
 from mysafe.protocol.identifiers import parse_identifier
 from mysafe.server.api.call import About, Answer, Call, Operation, Step
-from mysafe.server.api.conditions import etag, expected_versions
+from mysafe.server.api.conditions import expected_versions, tag
 from mysafe.server.api.manage import bodies
 from mysafe.server.api.manage.paging import PAGE, Page, read_page
 from mysafe.server.api.manage.problems import PROBLEMS
@@ -151,7 +151,7 @@ def _one(view: GroupView, status: int = 200) -> Answer:
         )
         for user, added_by, added_at in view.members
     )
-    return bodies.answer(GroupAnswer(**_fields(view), members=members), status, etag(view.group.version))
+    return bodies.answer(GroupAnswer(**_fields(view), members=members), status, (tag(view.group.version),))
 
 
 def _fields(view: GroupView) -> dict[str, Any]:

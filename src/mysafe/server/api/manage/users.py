@@ -9,7 +9,7 @@ from mysafe.domain.principals import User, UserDraft
 from mysafe.domain.secret_text import SecretText
 from mysafe.protocol.identifiers import parse_identifier
 from mysafe.server.api.call import About, Answer, Call, Operation, Slow, Step
-from mysafe.server.api.conditions import etag, expected_versions
+from mysafe.server.api.conditions import expected_versions, tag
 from mysafe.server.api.manage import bodies
 from mysafe.server.api.manage.paging import PAGE, read_page
 from mysafe.server.api.manage.problems import PROBLEMS
@@ -165,7 +165,7 @@ def _listed(page: users.UserPage) -> Answer:
 
 
 def _one(view: users.UserView, status: int = 200) -> Answer:
-    return bodies.answer(_shown(view), status, etag(view.user.version))
+    return bodies.answer(_shown(view), status, (tag(view.user.version),))
 
 
 def _shown(view: users.UserView) -> UserAnswer:

@@ -1,41 +1,22 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the commands share: act as the local operator, read a password, print what callers wrote."""
+"""How commands read a password and print records."""
 
 import argparse
 import getpass
 import sys
 from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import TypeVar
 
-from mysafe import app
+from mysafe.cli.local_vault import printable
 from mysafe.config import Loaded
 from mysafe.domain.errors import InvalidField, MissingField, TooLong
 from mysafe.domain.secret_text import SecretText
 from mysafe.services.accounts.users import LONGEST_PASSWORD_BYTES
-from mysafe.services.authentication import local_operator
-from mysafe.services.unit_of_work import UnitOfWork
-
-T = TypeVar("T")
 
 Options = argparse.Namespace
 
 Command = Callable[[Options, Loaded], int]
 """Does what was asked for and returns the exit status."""
-
-
-def operate(loaded: Loaded, work: Callable[[UnitOfWork], T]) -> T:
-    """Run a use case as the local operator. Its effect is on disk when this returns."""
-    vault = app.open_vault(loaded.settings)
-    try:
-        return vault.run(local_operator, work).result()
-    finally:
-        vault.close()
-
-
-def printable(text: str) -> str:
-    """Escape what could move the cursor of a terminal: names and client programs are the callers' words."""
-    return "".join(character if character.isprintable() else ascii(character)[1:-1] for character in text)
 
 
 def moment(at: int | None) -> str:
