@@ -40,6 +40,7 @@ REVEALING_FILES = frozenset(
         "src/mysafe/services/payloads.py",
         "src/mysafe/services/principals.py",
         "src/mysafe/services/registry.py",
+        "src/mysafe/services/accounts/passwords.py",
         "src/mysafe/services/accounts/users.py",
     }
 )

@@ -9,12 +9,10 @@ from sqlalchemy import bindparam, insert
 
 from mysafe.domain.actions import Action
 from mysafe.domain.errors import NotFound
-from mysafe.domain.principals import User
-from mysafe.services import payloads
+from mysafe.domain.ids import UserId
+from mysafe.domain.principals import Joined, User
 from mysafe.services.unit_of_work import UnitOfWork
-from mysafe.storage import principals as store
 from mysafe.storage import schema
-from mysafe.storage.principals import GROUPS
 from mysafe.storage.statements import compile_statement
 from tests.support.server import RunningServer
 
@@ -31,13 +29,9 @@ def change_group(server: RunningServer, name: str, members: Sequence[str], *, is
 def _change_group(uow: UnitOfWork, name: str, members: Sequence[str], is_enabled: bool) -> None:
     group = uow.principals.group_by_name(name)
     assert group is not None
-    ids = frozenset(_user(uow, username).id for username in members)
-    group = replace(group, version=group.version + 1, members=ids, is_enabled=is_enabled)
-    registry = uow.registry
-    numbers = (group.id, 0, group.version, group.created_at)
-    row = registry._seal(GROUPS, numbers, uow._keys.index.group_name(name), payloads.encode_group(group), None)
-    registry._replace(GROUPS, row, Action.GROUP_CREATE, name)  # there is no action for a change yet
-    store.set_members(uow._tx, group.id, sorted(ids))
+    ids = sorted(_user(uow, username).id for username in members)
+    joined = dict.fromkeys(ids, Joined(UserId(0), uow.principals.now))
+    uow.registry.change_group(group, replace(group, members=joined, is_enabled=is_enabled), Action.GROUP_UPDATE)
 
 
 def _user(uow: UnitOfWork, username: str) -> User:

@@ -129,6 +129,7 @@ def keyed_hashes_v1() -> Json:
         "indexes": [
             [["user", "zoë strasse"], index.user_name("ZOE\u0308 Straße").hex()],
             [["group", "the team"], index.group_name("The Team").hex()],
+            [["private_group", 7, "the team"], index.private_group_name(7, "The Team").hex()],
             [["client", "0123ABC"], index.client_id("0123ABC").hex()],
             [["token", token], index.token(token).hex()],
             [["ident", 7, "Zoë-1"], index.identifier_code(7, "Zoe\u0308-1").hex()],

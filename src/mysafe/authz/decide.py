@@ -14,7 +14,7 @@ from typing import NamedTuple
 from mysafe.domain.actions import Action
 from mysafe.domain.ids import ItemRef, UserId
 from mysafe.domain.items import ItemMeta
-from mysafe.domain.principals import Actor
+from mysafe.domain.principals import Actor, Group
 from mysafe.domain.sharing import PrincipalType
 
 
@@ -45,23 +45,62 @@ NEEDED_RIGHT = {
 }
 """The least right on an item that each action on an item needs (contract 1.7)."""
 
-USER_ACTIONS = frozenset(
-    {Action.ITEM_CREATE, Action.ITEM_LIST, Action.TOKEN_ISSUE, Action.ACCOUNT_READ, Action.ACCESS_KEY_LIST}
+GROUP_ACTIONS = frozenset(
+    {
+        Action.GROUP_READ,
+        Action.GROUP_UPDATE,
+        Action.GROUP_ENABLE,
+        Action.GROUP_DISABLE,
+        Action.GROUP_ADD_MEMBER,
+        Action.GROUP_REMOVE_MEMBER,
+    }
 )
+"""What can be done to a system group, by those who administer."""
+
+PRIVATE_GROUP_ACTIONS = frozenset(
+    {
+        Action.PRIVATE_GROUP_READ,
+        Action.PRIVATE_GROUP_UPDATE,
+        Action.PRIVATE_GROUP_ENABLE,
+        Action.PRIVATE_GROUP_DISABLE,
+        Action.PRIVATE_GROUP_ADD_MEMBER,
+        Action.PRIVATE_GROUP_REMOVE_MEMBER,
+    }
+)
+"""What its owner can do to a private group. Members may read it if it lets them; nobody else anything (R-AZ-08)."""
+
+USER_ACTIONS = PRIVATE_GROUP_ACTIONS | {
+    Action.ITEM_CREATE,
+    Action.ITEM_LIST,
+    Action.TOKEN_ISSUE,
+    Action.ACCOUNT_READ,
+    Action.ACCOUNT_SECURE,
+    Action.ACCESS_KEY_LIST,
+    Action.PRINCIPAL_LIST,
+    Action.PRIVATE_GROUP_CREATE,
+    Action.PRIVATE_GROUP_LIST,
+}
 """What every authenticated user may do without a right on an item."""
 
 CONFINED_ACTIONS = frozenset({Action.ITEM_CREATE, Action.ITEM_LIST, Action.TOKEN_ISSUE, Action.ACCOUNT_READ})
 """What is left of these, whoever the user is, for an access key that is confined to some items."""
 
-ADMINISTRATOR_ACTIONS = frozenset({Action.ACCESS_KEY_LIST_ALL})
+ADMINISTRATOR_ACTIONS = GROUP_ACTIONS | {
+    Action.ACCESS_KEY_LIST_ALL,
+    Action.USER_CREATE,
+    Action.USER_LIST,
+    Action.USER_READ,
+    Action.USER_UPDATE,
+    Action.USER_ENABLE,
+    Action.USER_DISABLE,
+    Action.GROUP_CREATE,
+    Action.GROUP_LIST,
+}
 """What an administrator may do besides what every user may. None of them shows or changes content (R-AZ-07)."""
 
-OPERATOR_ACTIONS = frozenset(
+OPERATOR_ACTIONS = ADMINISTRATOR_ACTIONS | frozenset(
     {
-        Action.USER_CREATE,
-        Action.USER_UPDATE,
-        Action.GROUP_CREATE,
-        Action.ACCESS_KEY_LIST_ALL,
+        Action.USER_RESET,
         Action.AUDIT_READ,
         Action.VAULT_CREATE,
     }
@@ -149,3 +188,22 @@ def decide(actor: Actor, action: Action) -> Decision:
             allowed = CONFINED_ACTIONS
         may = actor.user_id > 0 and action in allowed
     return ALLOWED if may else Decision(is_allowed=False, reason=f"may not {action}")
+
+
+def decide_on_group(actor: Actor, action: Action, group: Group) -> Decision:
+    """Return whether `actor` may do `action` to a group, or create it.
+
+    A private group is for its owner alone, but for reading by the members it shows itself to. No action of the one
+    kind does anything to the other.
+    """
+    decision = decide(actor, action)
+    if not decision.is_allowed:
+        return decision
+    of_private = action is Action.PRIVATE_GROUP_CREATE or action in PRIVATE_GROUP_ACTIONS
+    if of_private != group.is_private:
+        return Decision(is_allowed=False, reason=f"{action} is not for this kind of group")
+    if not group.is_private or actor.user_id == group.owner_id:
+        return ALLOWED
+    if action is Action.PRIVATE_GROUP_READ and group.shows_itself_to(actor.user_id):
+        return ALLOWED
+    return Decision(is_allowed=False, reason="is not the owner of the group")

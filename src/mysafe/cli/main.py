@@ -80,14 +80,52 @@ def _add_users(commands: "_Commands[argparse.ArgumentParser]") -> None:
     add.add_argument("--admin", action="store_true", help="an administrator")
     add.add_argument("--password-stdin", action="store_true", help="read the password from one line of standard input")
     for word in ("disable", "enable"):
-        change = _add(commands, word, f"{word} a user", f"user {word}")
-        change.add_argument("username", metavar="USERNAME")
+        switch = _add(commands, word, f"{word} a user", f"user {word}")
+        switch.add_argument("username", metavar="USERNAME")
+    _add_json(_add(commands, "list", "list all users", "user list"))
+    show = _add(commands, "show", "show a user", "user show")
+    show.add_argument("username", metavar="USERNAME")
+    _add_json(show)
+    change = _add(commands, "change", "change a user", "user change")
+    change.add_argument("username", metavar="USERNAME")
+    change.add_argument("--name", metavar="N", help="name to show")
+    change.add_argument("--email", metavar="E")
+    change.add_argument("--admin", action=argparse.BooleanOptionalAction, help="an administrator, or none")
+    password = _add(commands, "password", "give a user another password and end their tokens", "user password")
+    password.add_argument("username", metavar="USERNAME")
+    password.add_argument(
+        "--password-stdin", action="store_true", required=True, help="read it from one line of standard input"
+    )
 
 
 def _add_groups(commands: "_Commands[argparse.ArgumentParser]") -> None:
     add = _add(commands, "add", "add a group", "group add")
     add.add_argument("name", metavar="NAME")
     add.add_argument("--member", metavar="USERNAME", action="append", default=[], help="may be given several times")
+    add.add_argument("--description", metavar="D", default="", help="what the group is for")
+    for word in ("disable", "enable"):
+        _add_name(_add(commands, word, f"{word} a group", f"group {word}"))
+    _add_json(_add(commands, "list", "list all system groups", "group list"))
+    show = _add(commands, "show", "show a group and its members", "group show")
+    _add_name(show)
+    _add_json(show)
+    change = _add(commands, "change", "change a group", "group change")
+    _add_name(change)
+    change.add_argument("--name", metavar="N", dest="new_name", help="its new name")
+    change.add_argument("--description", metavar="D", help="what the group is for")
+    members = _group(commands, "member", "members of a group")
+    for word, about in (("add", "add users to a group"), ("remove", "remove users from a group")):
+        member = _add(members, word, about, f"group member {word}")
+        _add_name(member)
+        member.add_argument("username", metavar="USERNAME", nargs="+")
+
+
+def _add_name(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("name", metavar="NAME")
+
+
+def _add_json(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--json", action="store_true", help="one JSON object a line")
 
 
 def _add_access_keys(commands: "_Commands[argparse.ArgumentParser]") -> None:

@@ -1,29 +1,20 @@
 # SPDX-License-Identifier: Apache-2.0
 """What each command does: read the settings, open the vault, run one use case, print."""
 
-import argparse
-import getpass
 import json
 import os
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from functools import partial
 
 from mysafe import app
-from mysafe.cli import access_keys, doctor
+from mysafe.cli import access_keys, doctor, groups, users
 from mysafe.cli.errors import EXPLAINED, REFUSED, explain
-from mysafe.cli.local_vault import operate as _operate
-from mysafe.cli.local_vault import printable
+from mysafe.cli.local_vault import operate, printable
+from mysafe.cli.terminal import Command, Options
 from mysafe.config import FLAGS, Loaded, find_settings_file, load_with_sources
-from mysafe.domain.errors import InvalidField, MissingField, TooLong
-from mysafe.domain.principals import UserDraft
-from mysafe.domain.secret_text import SecretText
 from mysafe.services import audit_trail
-from mysafe.services.accounts import groups, users
-from mysafe.services.accounts.users import LONGEST_PASSWORD_BYTES
-
-Options = argparse.Namespace
 
 
 def run(options: Options) -> int:
@@ -62,28 +53,8 @@ def _doctor(options: Options, loaded: Loaded) -> int:
     return doctor.examine(loaded)
 
 
-def _add_user(options: Options, loaded: Loaded) -> int:
-    password = _password_from_stdin() if options.password_stdin else None
-    draft = UserDraft(options.username, options.name, options.email, is_admin=options.admin, password=password)
-    user = _operate(loaded, partial(users.add, draft=draft, password_hash=users.prepare(draft)))
-    print(f"added the user {user.username}")
-    return 0
-
-
-def _set_user_active(options: Options, loaded: Loaded, *, is_active: bool) -> int:
-    user = _operate(loaded, partial(users.set_active, username=options.username, is_active=is_active))
-    print(f"{'enabled' if user.is_active else 'disabled'} the user {user.username}")
-    return 0
-
-
-def _add_group(options: Options, loaded: Loaded) -> int:
-    group = _operate(loaded, partial(groups.add, name=options.name, members=options.member))
-    print(f"added the group {group.name}")
-    return 0
-
-
 def _tail_audit(options: Options, loaded: Loaded) -> int:
-    for entry in _operate(loaded, partial(audit_trail.tail, limit=options.lines)):
+    for entry in operate(loaded, partial(audit_trail.tail, limit=options.lines)):
         fields = {**entry._asdict(), **entry.details._asdict()}
         print(_audit_json(fields) if options.json else _audit_line(fields))
     return 0
@@ -114,37 +85,12 @@ def _moment(fields: Mapping[str, object]) -> str:
     return at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-def _password_from_stdin() -> SecretText:
-    """Return the password without the end of its line.
-
-    Raises:
-        MissingField, TooLong, InvalidField: nothing came, more than R-AUTH-01 allows, or no UTF-8.
-    """
-    if sys.stdin.isatty():
-        try:
-            return SecretText(getpass.getpass("Password: "))
-        except EOFError:
-            raise MissingField("password") from None
-    line = sys.stdin.buffer.readline(LONGEST_PASSWORD_BYTES + 3)
-    line = line.removesuffix(b"\n").removesuffix(b"\r")
-    if not line:
-        raise MissingField("password")
-    if len(line) > LONGEST_PASSWORD_BYTES:
-        raise TooLong("password", LONGEST_PASSWORD_BYTES)
-    try:
-        return SecretText(line.decode("utf-8"))
-    except UnicodeDecodeError:
-        raise InvalidField("password") from None
-
-
-_COMMANDS: dict[str, Callable[[Options, Loaded], int]] = {
+_COMMANDS: dict[str, Command] = {
     "init": _init,
     "serve": _serve,
     "doctor": _doctor,
-    "user add": _add_user,
-    "user disable": partial(_set_user_active, is_active=False),
-    "user enable": partial(_set_user_active, is_active=True),
-    "group add": _add_group,
+    **users.COMMANDS,
+    **groups.COMMANDS,
     **access_keys.COMMANDS,
     "audit tail": _tail_audit,
 }

@@ -19,12 +19,13 @@ INDEX_BYTES = 16
 class BlindIndex:
     """Compute indexes under one key. Every method returns 16 bytes."""
 
-    __slots__ = ("_hash", "_of_name", "_of_token")
+    __slots__ = ("_hash", "_of_name", "_of_private_name", "_of_token")
 
     def __init__(self, key: bytes) -> None:
         self._hash = KeyedHash(key)
         # The same names come again with each share, and the same token with each call.
         self._of_name = lru_cache(maxsize=4096)(self._of_new_name)
+        self._of_private_name = lru_cache(maxsize=4096)(self._of_new_private_name)
         self._of_token = lru_cache(maxsize=1024)(self._of_new_token)
 
     def user_name(self, text: str) -> bytes:
@@ -34,6 +35,10 @@ class BlindIndex:
     def group_name(self, text: str) -> bytes:
         """Return the index of a group name. Case and compatibility forms do not count."""
         return self._of_name("group", text)
+
+    def private_group_name(self, owner_id: int, text: str) -> bytes:
+        """Return the index of the name of a private group of an owner. Case and compatibility forms do not count."""
+        return self._of_private_name(owner_id, text)
 
     def client_id(self, text: str) -> bytes:
         """Return the index of the client id of an access key, taken byte for byte."""
@@ -49,6 +54,9 @@ class BlindIndex:
 
     def _of_new_name(self, label: str, text: str) -> bytes:
         return self._of(label, caseless(text))
+
+    def _of_new_private_name(self, owner_id: int, text: str) -> bytes:
+        return self._of("private_group", owner_id, caseless(text))
 
     def _of_new_token(self, text: str) -> bytes:
         return self._of("token", text)

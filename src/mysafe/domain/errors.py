@@ -14,14 +14,16 @@
     │ ├ BadTokenRequest
     │ └ UnsupportedGrant
     ├ NotFound
+    │ └ UnknownMember
     ├ AccessDenied
     ├ Inactive
     ├ Conflict
+    ├ LastAdministrator
+    ├ WrongPassword
     ├ VersionMismatch
     ├ NotEncryptable
     ├ NotAuthenticated
     ├ CallForbidden
-    ├ WrongPassword
     ├ TooMany
     ├ TooLarge
     ├ SlowBody
@@ -120,6 +122,14 @@ class NotFound(VaultError):
         self.what = what
 
 
+class UnknownMember(NotFound):
+    """No active user has a name that is to become a member, or no member has it. `field` says which entry it is."""
+
+    def __init__(self, what: str, field: str) -> None:
+        super().__init__(what)
+        self.field = field
+
+
 class AccessDenied(VaultError):
     """The policy says no. `reason` is for the audit log, not for the caller; `what` is a kind of record or ""."""
 
@@ -145,6 +155,14 @@ class Conflict(VaultError):
         self.what = what
 
 
+class LastAdministrator(VaultError):
+    """Nobody would be left who administers: the user is the last active administrator."""
+
+
+class WrongPassword(VaultError):
+    """The password given to prove who calls is not that of the user, or the user has none."""
+
+
 class VersionMismatch(VaultError):
     """The item is not at the version that the caller's condition names (RFC 9110, section 13.1.1)."""
 
@@ -167,10 +185,6 @@ class CallForbidden(VaultError):
     def __init__(self, rule: str) -> None:
         super().__init__(rule)
         self.rule = rule
-
-
-class WrongPassword(VaultError):
-    """The user gave a wrong password for something that asks for it again (R-AUTH-10)."""
 
 
 class TooMany(VaultError):

@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Users and groups: who can own items and receive shares."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from mysafe.domain.ids import AccessKeyId, GroupId, ItemRef, UserId
 from mysafe.domain.secret_text import SecretText
@@ -33,16 +35,44 @@ class UserDraft:
     password: SecretText | None = None
 
 
+class Joined(NamedTuple):
+    """How a user became a member: who added them (0 is the operator), and when (Unix seconds, 0 is unknown)."""
+
+    added_by: UserId
+    added_at: int
+
+
+NO_OWNER = UserId(0)
+"""The owner of what is administered centrally."""
+
+
 @dataclass(frozen=True, slots=True)
 class Group:
-    """A user group: administered centrally and visible to everybody (contract 9, rule 3)."""
+    """Users who receive shares together (product features, section 2).
+
+    A system group is administered centrally and may be named by everybody. A private group belongs to an ordinary
+    user, who alone changes it; other members see it if `are_members_visible`. Its owner is a member only if added.
+    `owner_id` is 0 for a system group. Members are in the order of their ids.
+    """
 
     id: GroupId
     version: int
     name: str
     is_enabled: bool
-    members: frozenset[UserId]
+    members: Mapping[UserId, Joined]
     created_at: int
+    owner_id: UserId = NO_OWNER
+    description: str = ""
+    are_members_visible: bool = False
+
+    @property
+    def is_private(self) -> bool:
+        """Whether it belongs to a user."""
+        return self.owner_id > 0
+
+    def shows_itself_to(self, user_id: UserId) -> bool:
+        """Return whether a user may see a private group: its owner, and its members when it lets them."""
+        return self.owner_id == user_id or (self.are_members_visible and user_id in self.members)
 
 
 @dataclass(frozen=True, slots=True)

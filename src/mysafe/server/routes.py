@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from mysafe.domain.actions import Action
 from mysafe.server.api import items, oauth2
 from mysafe.server.api.call import Match, Operation
-from mysafe.server.api.manage import access_keys, me
+from mysafe.server.api.manage import access_keys, groups, me, users
 from mysafe.server.paths import canonical_path
 
 OPERATIONS = (
@@ -16,6 +16,8 @@ OPERATIONS = (
     *(operation for wire in items.WIRES for operation in items.operations(wire)),
     *me.OPERATIONS,
     *access_keys.OPERATIONS,
+    *users.OPERATIONS,
+    *groups.OPERATIONS,
 )
 
 _IDENTIFIER = "/{identifier}"

@@ -93,7 +93,8 @@ def _changed_acl(
     """Return the new shares, and the names that nobody can share with."""
     if wanted.users is None and wanted.groups is None:
         return meta.acl, ()
-    resolved = resolve(uow.principals, meta.owner_id, uow.actor.user_id, wanted.users or (), wanted.groups or ())
+    asked = (wanted.users or (), wanted.groups or ())
+    resolved = resolve(uow.principals, meta.owner_id, uow.actor.user_id, *asked, meta.acl)
     acl = reshare(meta.acl, resolved.acl, are_users_kept=wanted.users is None, are_groups_kept=wanted.groups is None)
     return acl, resolved.unshared
 

@@ -15,7 +15,7 @@ from mysafe.audit.events import Details
 from mysafe.domain.access_keys import AccessKey, AccessToken, KeySecrets
 from mysafe.domain.ids import AccessKeyId, GroupId, ItemId, ItemRef, Kind, TokenId, UserId
 from mysafe.domain.items import ApiSecret, ItemMeta, ItemSecret, NoteSecret, PasswordSecret
-from mysafe.domain.principals import Group, User
+from mysafe.domain.principals import Group, Joined, User
 from mysafe.domain.secret_text import SecretText
 
 SCHEMA = 1
@@ -40,6 +40,10 @@ class _Group(NamedTuple):
     name: str
     is_enabled: bool
     members: tuple[int, ...]
+    joined: tuple[tuple[int, int], ...] = ()  # by whom and when, in the order of the members
+    owner_id: int = 0
+    description: str = ""
+    are_members_visible: bool = False
 
 
 class _AccessKey(NamedTuple):
@@ -176,13 +180,37 @@ def decode_user_credentials(payload: bytes) -> str | None:
 
 def encode_group(group: Group) -> bytes:
     """Return the payload of a group."""
-    return _encode((SCHEMA, _Group(group.name, group.is_enabled, tuple(sorted(group.members)))))
+    members = sorted(group.members)
+    fields = _Group(
+        group.name,
+        group.is_enabled,
+        tuple(members),
+        tuple(group.members[member] for member in members),
+        group.owner_id,
+        group.description,
+        group.are_members_visible,
+    )
+    return _encode((SCHEMA, fields))
 
 
 def decode_group(payload: bytes, group_id: int, version: int, created_at: int) -> Group:
     """Return a group. Raises PayloadUnknown."""
-    name, is_enabled, members = _decode(payload, _group)
-    return Group(GroupId(group_id), version, name, is_enabled, frozenset(map(UserId, members)), created_at)
+    fields = _decode(payload, _group)
+    unknown = ((0, 0),) * (len(fields.members) - len(fields.joined))
+    return Group(
+        id=GroupId(group_id),
+        version=version,
+        name=fields.name,
+        is_enabled=fields.is_enabled,
+        members={
+            UserId(member): Joined(UserId(added_by), added_at)
+            for member, (added_by, added_at) in zip(fields.members, fields.joined + unknown, strict=True)
+        },
+        created_at=created_at,
+        owner_id=UserId(fields.owner_id),
+        description=fields.description,
+        are_members_visible=fields.are_members_visible,
+    )
 
 
 def encode_access_key(key: AccessKey) -> bytes:

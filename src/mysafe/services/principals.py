@@ -2,8 +2,8 @@
 """Users, groups, access keys and tokens as their sealed records say. Index columns only find candidates."""
 
 import logging
-from collections.abc import Callable
-from typing import TypeVar
+from collections.abc import Callable, Iterator
+from typing import NamedTuple, TypeVar
 
 from mysafe.crypto.aead import SealBroken
 from mysafe.crypto.records import RecordAddress
@@ -22,6 +22,13 @@ T = TypeVar("T")
 _security = logging.getLogger("mysafe.security")
 
 Decoder = Callable[[bytes, int, int, int], T]
+
+
+class Activity(NamedTuple):
+    """What the clear columns say of a user, to be shown: when they last logged in (Unix seconds), and their items."""
+
+    last_login_at: int | None
+    items: int
 
 
 class Principals:
@@ -52,6 +59,30 @@ class Principals:
     def group_by_name(self, name: str) -> Group | None:
         """Return a group by name; case and compatibility forms do not count."""
         return GROUPS.remembered_by_index(self._tx, self._keys.index.group_name(name), self._open_group)
+
+    def private_group_by_name(self, owner_id: UserId, name: str) -> Group | None:
+        """Return a private group of an owner by name; case and compatibility forms do not count."""
+        index = self._keys.index.private_group_name(owner_id, name)
+        return GROUPS.remembered_by_index(self._tx, index, self._open_group)
+
+    def users_after(self, user_id: int) -> Iterator[User]:
+        """Return the users whose id is greater, ascending by id. One that was changed outside the vault is left out."""
+        while rows := USERS.after(self._tx, user_id):
+            yield from self._sound(USERS, rows, self._open_user)
+            user_id = rows[-1].id
+
+    def groups_of_owner(self, owner_id: UserId) -> list[Group]:
+        """Return the private groups of an owner, the system groups for 0, ascending by id; otherwise as above."""
+        return list(self._sound(GROUPS, store.groups_of_owner(self._tx, owner_id), self._open_group))
+
+    def groups_with(self, user_id: UserId) -> list[Group]:
+        """Return the groups that list a user as a member, disabled ones included, ascending by id."""
+        groups = self._sound(GROUPS, store.groups_of(self._tx, user_id), self._open_group)
+        return [group for group in groups if user_id in group.members]
+
+    def activity_of(self, user_id: UserId) -> Activity:
+        """Return what a user did, without content."""
+        return Activity(store.last_login(self._tx, user_id), store.count_items(self._tx, user_id))
 
     def groups_of(self, user_id: UserId) -> frozenset[int]:
         """Return the ids of the enabled groups that list the user as a member."""
@@ -92,6 +123,18 @@ class Principals:
         actual = verifiers.of_client_secret(credentials.client_id, credentials.client_secret.reveal())
         return verifiers.matches(key.secret_verifier if key else bytes(32), actual) and key is not None
 
+    def _sound(self, table: RecordTable, rows: list[RecordRow], build: Callable[[RecordRow], T]) -> Iterator[T]:
+        """Return what rows open to. One that does not open is a security event; the others are still served."""
+        for row in rows:
+            try:
+                yield build(row)
+            except SealBroken:
+                _security.error("seal broken: %s %d", table.name, row.id)
+
+    def _group_index(self, group: Group) -> bytes:
+        index, name = self._keys.index, group.name
+        return index.private_group_name(group.owner_id, name) if group.is_private else index.group_name(name)
+
     def _open_session(self, text: str, row: RecordRow) -> Session | None:
         token = self._open(TOKENS, row, payloads.decode_token)
         verifiers = self._keys.verifiers
@@ -114,19 +157,19 @@ class Principals:
             address = RecordAddress(table.name, table.name, row.id, row.owner_id, row.version)
             meta = self._keys.cipher.unwrap(address, row.dek).open_meta(row.meta)
             opened = decode(meta, row.id, row.version, row.created_at)
-            if not self._is_index_of(row.bidx, opened):
+            if not self._belongs_to(row, opened):
                 raise SealBroken
             self._opened.put(table.name, row.id, row, opened)
         return opened  # type: ignore[return-value]  # each table has one decoder
 
-    def _is_index_of(self, bidx: bytes, opened: object) -> bool:
-        """Return whether an index column belongs to what was sealed. A token is told by its verifier instead."""
-        index = self._keys.index
+    def _belongs_to(self, row: RecordRow, opened: object) -> bool:
+        """Return whether the index column belongs to what was sealed. A token is told by its verifier instead."""
+        bidx, index = row.bidx, self._keys.index
         match opened:
             case User():
                 return bidx == index.user_name(opened.username)
             case Group():
-                return bidx == index.group_name(opened.name)
+                return bidx == self._group_index(opened) and row.owner_id == opened.owner_id
             case AccessKey():
                 return bidx == index.client_id(opened.client_id)
             case _:

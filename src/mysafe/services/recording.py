@@ -40,13 +40,14 @@ RESULTS: tuple[tuple[type[Exception], Result], ...] = (
     (errors.AccessDenied, Result.DENIED),
     (errors.CallForbidden, Result.FORBIDDEN),
     (errors.NotAuthenticated, Result.UNAUTHENTICATED),
+    (errors.WrongPassword, Result.DENIED),
     (errors.NotFound, Result.NOT_FOUND),
     (errors.Inactive, Result.INACTIVE),
     (errors.Conflict, Result.CONFLICT),
+    (errors.LastAdministrator, Result.CONFLICT),
     (errors.VersionMismatch, Result.CONFLICT),
     (errors.InvalidInput, Result.INVALID),
     (errors.TooMany, Result.THROTTLED),
-    (errors.WrongPassword, Result.DENIED),
 )
 """How a failed call is recorded; what is not listed is FAILED."""
 

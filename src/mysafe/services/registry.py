@@ -4,11 +4,12 @@
 from collections.abc import Callable
 from dataclasses import replace
 
+from mysafe.authz.decide import decide_on_group
 from mysafe.crypto.records import RecordAddress
 from mysafe.domain.access_keys import MOST_ITEMS_OF_A_KEY, AccessKey, AccessToken, KeySecrets
 from mysafe.domain.actions import Action
-from mysafe.domain.errors import AccessDenied, Busy
-from mysafe.domain.ids import AccessKeyId, GroupId, ItemRef, TokenId, UserId
+from mysafe.domain.errors import AccessDenied, Busy, NotFound
+from mysafe.domain.ids import LARGEST_ID, AccessKeyId, GroupId, ItemRef, TokenId, UserId
 from mysafe.domain.principals import Group, User
 from mysafe.domain.secret_text import SecretText
 from mysafe.services import payloads
@@ -39,6 +40,10 @@ class Registry:
         self._recorder.permit(action)
         self._recorder.allowed(action)
 
+    def require(self, action: Action) -> None:
+        """Decide on an action that concerns no item; what is done then is recorded by another call."""
+        self._recorder.permit(action)
+
     def record_creation(self) -> None:
         """Record that this vault was made: the first row of its audit log."""
         self.permit(Action.VAULT_CREATE)
@@ -57,11 +62,24 @@ class Registry:
         self._insert(USERS, row, Action.USER_CREATE, user.username)
         return user
 
-    def change_user(self, user: User) -> User:
-        """Store the next version of a user and return it; the credentials are carried over."""
-        self._recorder.permit(Action.USER_UPDATE)
-        stored = USERS.find(self._tx, user.id)
-        credentials = self._secret_of(USERS, stored) if stored else None
+    def require_user(self, action: Action, user_id: int, user: User | None) -> User:
+        """Decide on an action on a user, and return the user. Raises NotFound."""
+        self._recorder.permit(action)
+        self._recorder.attempt(
+            action, Subject(USERS.name, min(user_id, LARGEST_ID), name=user.username if user else "")
+        )
+        if user is None:
+            raise NotFound("user")
+        return user
+
+    def change_user(self, user: User, action: Action = Action.USER_UPDATE, password_hash: str | None = None) -> User:
+        """Store the next version of a user and return it; without a new PHC string the credentials are carried over."""
+        self._recorder.permit(action)
+        if password_hash is None:
+            stored = USERS.find(self._tx, user.id)
+            credentials = self._secret_of(USERS, stored) if stored else None
+        else:
+            credentials = payloads.encode_user_credentials(password_hash)
         user = replace(user, version=user.version + 1)
         row = self._seal(
             USERS,
@@ -70,35 +88,76 @@ class Registry:
             payloads.encode_user(user),
             credentials,
         )
-        self._replace(USERS, row, Action.USER_UPDATE, user.username)
+        self._replace(USERS, row, action, user.username)
         return user
 
-    def keep_user(self, user: User) -> User:
-        """Record that there was nothing to change about a user, and return it."""
-        self._recorder.permit(Action.USER_UPDATE)
-        self._recorder.allowed(Action.USER_UPDATE, Subject(USERS.name, user.id, user.version, name=user.username))
+    def keep_user(self, user: User, action: Action = Action.USER_UPDATE) -> User:
+        """Record an action that changed nothing about a user, and return it."""
+        self._recorder.permit(action)
+        self._recorder.allowed(action, Subject(USERS.name, user.id, user.version, name=user.username))
         return user
 
-    def add_group(self, group: Group) -> Group:
+    def password_hash_of(self, user: User) -> str | None:
+        """Return the PHC string of the actor's own password, None for a user without a log-in."""
+        if user.id != self._recorder.actor.user_id:
+            raise AccessDenied("the password of another user", "user")
+        row = USERS.find(self._tx, user.id)
+        secret = self._secret_of(USERS, row) if row else None
+        return None if secret is None else payloads.decode_user_credentials(secret)
+
+    def add_group(self, group: Group, action: Action = Action.GROUP_CREATE) -> Group:
         """Store a new group and return it with its id and time."""
-        self._recorder.permit(Action.GROUP_CREATE)
+        self._permit_on(action, group)
         group = replace(group, id=GroupId(self._tx.next_id("groups")), version=1, created_at=self._now)
-        row = self._seal(
-            GROUPS,
-            (group.id, 0, 1, self._now),
-            self._keys.index.group_name(group.name),
-            payloads.encode_group(group),
-            None,
-        )
-        self._insert(GROUPS, row, Action.GROUP_CREATE, group.name)
+        self._insert(GROUPS, self._seal_group(group), action, group.name)
         store.set_members(self._tx, group.id, sorted(group.members))
         return group
 
-    def password_hash_of(self, user: User) -> str | None:
-        """Return the PHC string of a user's password, None for a user without a log-in."""
-        row = USERS.find(self._tx, user.id)
-        secret = self._secret_of(USERS, row) if row else None
-        return payloads.decode_user_credentials(secret) if secret is not None else None
+    def require_group(self, action: Action, to_see: Action, group_id: int, group: Group | None) -> Group:
+        """Decide on an action on a group, and return the group.
+
+        Raises:
+            AccessDenied: the actor may not do this to any group, or sees this one and may not do it.
+            NotFound: there is none, or the actor may not even do `to_see`.
+        """
+        self._recorder.permit(action)
+        self._recorder.attempt(action, Subject(GROUPS.name, min(group_id, LARGEST_ID)))
+        if group is None or not decide_on_group(self._recorder.actor, to_see, group).is_allowed:
+            raise NotFound("group")
+        self._permit_on(action, group)
+        return group
+
+    def change_group(self, before: Group, after: Group, action: Action, names: str = "") -> Group:
+        """Store the next version of a group and return it. `names` are the users concerned, for the audit log."""
+        self._permit_on(action, before)
+        after = replace(after, version=before.version + 1)
+        self._replace(GROUPS, self._seal_group(after), action, f"{after.name}: {names}" if names else after.name)
+        if after.members.keys() != before.members.keys():
+            store.set_members(self._tx, after.id, sorted(after.members))
+        return after
+
+    def keep_group(self, group: Group, action: Action) -> Group:
+        """Record an action that changed nothing about a group, or only read it, and return the group."""
+        self._permit_on(action, group)
+        self._recorder.allowed(action, Subject(GROUPS.name, group.id, group.version, name=group.name))
+        return group
+
+    def _permit_on(self, action: Action, group: Group) -> None:
+        self._recorder.attempt(action, Subject(GROUPS.name, group.id, group.version, name=group.name))
+        decision = decide_on_group(self._recorder.actor, action, group)
+        if not decision.is_allowed:
+            raise AccessDenied(decision.reason, "group")
+
+    def _seal_group(self, group: Group) -> RecordRow:
+        index = self._keys.index
+        is_private, name = group.is_private, group.name
+        return self._seal(
+            GROUPS,
+            (group.id, group.owner_id, group.version, group.created_at),
+            index.private_group_name(group.owner_id, name) if is_private else index.group_name(name),
+            payloads.encode_group(group),
+            None,
+        )
 
     def add_access_key(self, key: AccessKey, secrets: KeySecrets = NO_SECRETS) -> AccessKey:
         """Store a new access key with what is kept of its secrets, and return it with its id and time."""
@@ -168,6 +227,7 @@ class Registry:
             None,
         )._replace(expires_at=token.expires_at)
         self._insert(TOKENS, row, Action.TOKEN_ISSUE, "")
+        store.note_login(self._tx, token.user_id, self._now)
         return token
 
     def _kept_secrets(self, key: AccessKey) -> KeySecrets:

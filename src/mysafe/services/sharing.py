@@ -4,7 +4,9 @@
 from collections.abc import Iterable
 from typing import NamedTuple
 
+from mysafe.crypto.blind_index import caseless
 from mysafe.domain.ids import GroupId, UserId
+from mysafe.domain.principals import NO_OWNER, Group
 from mysafe.domain.sharing import AclEntry, NamedShare, PrincipalType, ShareRequest, Shares, UnsharedName
 from mysafe.services.principals import Principals
 
@@ -23,11 +25,13 @@ def resolve(
     granted_by: UserId,
     users: Iterable[ShareRequest],
     groups: Iterable[ShareRequest],
+    present: Iterable[AclEntry] = (),
 ) -> Resolved:
     """Return the shares asked for.
 
-    Only active users and enabled groups can be named. The owner is passed over in silence (rule 4).
-    Of several entries for one principal, the last right counts (rule 5).
+    Only active users can be named, and the groups that the actor `granted_by` may name. The owner is passed over in
+    silence (rule 4). Of several entries for one principal, the last right counts (rule 5). `present` are the shares
+    the item has: who may change an item may send back the names of groups that were read.
     """
     now = principals.now
     unshared: list[UnsharedName] = []
@@ -40,9 +44,10 @@ def resolve(
             entry = AclEntry(PrincipalType.USER, user.id, can_edit, granted_by, now)
             of_users[user.id] = entry, NamedShare(user.username, can_edit)
     of_groups: dict[int, tuple[AclEntry, NamedShare]] = {}
+    nameable, already = NameableGroups(principals, granted_by), _present_groups(principals, present)
     for name, can_edit in groups:
-        group = principals.group_by_name(name) if name is not None else None
-        if group is None or not group.is_enabled:
+        group = (already.get(caseless(name)) or nameable.find(name)) if name is not None else None
+        if group is None:
             unshared.append(UnsharedName(PrincipalType.GROUP, name))
         else:
             entry = AclEntry(PrincipalType.GROUP, group.id, can_edit, granted_by, now)
@@ -50,6 +55,63 @@ def resolve(
     acl = [entry for entry, _ in of_users.values()] + [entry for entry, _ in of_groups.values()]
     shares = Shares(tuple([share for _, share in of_users.values()]), tuple([share for _, share in of_groups.values()]))
     return Resolved(tuple(acl), shares, tuple(unshared))
+
+
+class NameableGroups:
+    """The groups a user may name in a share (rule 3). It lives as long as one use case.
+
+    The first that bears a name counts: the user's own private group, the system group, then the oldest private group of
+    somebody else that lists the user, shows itself and is enabled. If one of the first two is disabled, the name stands
+    for nothing: a share must not go to other people because a group was disabled.
+    """
+
+    def __init__(self, principals: Principals, actor_id: UserId) -> None:
+        self._principals = principals
+        self._actor_id = actor_id
+        self._of_others: dict[str, Group] | None = None
+
+    def find(self, name: str) -> Group | None:
+        """Return the enabled group that the user means by a name, or None."""
+        group = self._principals.private_group_by_name(self._actor_id, name) or self._principals.group_by_name(name)
+        if group is None:
+            group = self._shown_by_others().get(caseless(name))
+        return group if group is not None and group.is_enabled else None
+
+    def all(self) -> list[Group]:
+        """Return every group that `find` can return, ascending by id."""
+        found = _by_name(self._principals.groups_of_owner(self._actor_id))
+        for more in (_by_name(self._principals.groups_of_owner(NO_OWNER)), self._shown_by_others()):
+            found = {**more, **found}
+        return sorted((group for group in found.values() if group.is_enabled), key=lambda group: group.id)
+
+    def _shown_by_others(self) -> dict[str, Group]:
+        if self._of_others is None:
+            shown = visible_groups(self._principals, self._actor_id)
+            self._of_others = _by_name(
+                group for group in shown if group.is_enabled and group.owner_id != self._actor_id
+            )
+        return self._of_others
+
+
+def visible_groups(principals: Principals, actor_id: UserId) -> list[Group]:
+    """Return the private groups a user may see, disabled ones included, ascending by id."""
+    found = {group.id: group for group in principals.groups_of_owner(actor_id)}
+    found.update((group.id, group) for group in principals.groups_with(actor_id) if group.shows_itself_to(actor_id))
+    return [found[group_id] for group_id in sorted(found) if found[group_id].is_private]
+
+
+def _by_name(groups: Iterable[Group]) -> dict[str, Group]:
+    """Return groups by the form of their names that comparisons use; the first of equal ones stays."""
+    found: dict[str, Group] = {}
+    for group in groups:
+        found.setdefault(caseless(group.name), group)
+    return found
+
+
+def _present_groups(principals: Principals, present: Iterable[AclEntry]) -> dict[str, Group]:
+    ids = [GroupId(entry.principal_id) for entry in present if entry.principal_type is PrincipalType.GROUP]
+    groups = [group for group in map(principals.group, ids) if group is not None]
+    return _by_name(group for group in groups if group.is_enabled)
 
 
 def reshare(

@@ -4,9 +4,10 @@
 from collections.abc import Callable, Sequence
 from typing import NamedTuple, TypeVar
 
-from sqlalchemy import Table, bindparam, delete, select, text, update
+from sqlalchemy import Table, bindparam, delete, func, literal_column, select, text, update
 
 from mysafe.domain.errors import Conflict
+from mysafe.domain.ids import Kind
 from mysafe.storage import schema
 from mysafe.storage.engine import Transaction, UniqueClash
 from mysafe.storage.statements import Row, compile_statement, insert_all
@@ -15,6 +16,9 @@ T = TypeVar("T")
 
 MOST_SWEPT = 100
 """Most expired tokens removed at once."""
+
+BATCH = 500
+"""Most records that `RecordTable.after` returns at once."""
 
 
 class RecordRow(NamedTuple):
@@ -54,6 +58,8 @@ class RecordTable:
             changes_remembered=True,
         )
         self._all = compile_statement(select(table).order_by(table.c.id), ())
+        following = select(table).where(table.c.id > bindparam("after")).order_by(table.c.id)
+        self._after = compile_statement(following.suffix_with(text(f"LIMIT {BATCH}")), ("after",))
 
     def find(self, tx: Transaction, record_id: int) -> RecordRow | None:
         """Return a record by id, or None."""
@@ -89,6 +95,10 @@ class RecordTable:
         """Return all records, ascending by id."""
         return [_record_row(row) for row in tx.rows(self._all)]
 
+    def after(self, tx: Transaction, record_id: int) -> list[RecordRow]:
+        """Return the records whose id is greater, ascending by id, at most BATCH."""
+        return [_record_row(row) for row in tx.rows(self._after, record_id)]
+
 
 USERS = RecordTable(schema.users)
 GROUPS = RecordTable(schema.groups)
@@ -109,6 +119,24 @@ _ACCESS_KEYS_OF = compile_statement(
     select(schema.access_keys)
     .where(schema.access_keys.c.owner_id == bindparam("owner"))
     .order_by(schema.access_keys.c.id),
+    ("owner",),
+)
+_GROUPS_OF_OWNER = compile_statement(
+    select(schema.groups).where(schema.groups.c.owner_id == bindparam("owner")).order_by(schema.groups.c.id), ("owner",)
+)
+_logins = schema.last_logins
+_INSERT_LOGIN = insert_all(_logins)
+_UPDATE_LOGIN = compile_statement(
+    update(_logins).where(_logins.c.user_id == bindparam("user")).values(at=bindparam("now")), ("now", "user")
+)
+_LAST_LOGIN = compile_statement(select(_logins.c.at).where(_logins.c.user_id == bindparam("user")), ("user",))
+_COUNT_ITEMS = compile_statement(
+    select(func.count())
+    .select_from(schema.items)
+    .where(
+        schema.items.c.kind.in_([literal_column(f"'{kind.value}'") for kind in Kind]),
+        schema.items.c.owner_id == bindparam("owner"),
+    ),
     ("owner",),
 )
 _EXPIRED = (
@@ -137,6 +165,29 @@ def groups_of(tx: Transaction, user_id: int) -> list[RecordRow]:
 def access_keys_of(tx: Transaction, owner_id: int) -> list[RecordRow]:
     """Return the access keys of a user, ascending by id."""
     return [_record_row(row) for row in tx.rows(_ACCESS_KEYS_OF, owner_id)]
+
+
+def groups_of_owner(tx: Transaction, owner_id: int) -> list[RecordRow]:
+    """Return the groups in an owner's column, ascending by id; the owner 0 has those that belong to nobody."""
+    return [_record_row(row) for row in tx.rows(_GROUPS_OF_OWNER, owner_id)]
+
+
+def note_login(tx: Transaction, user_id: int, at: int) -> None:
+    """Store when a user last logged in (Unix seconds)."""
+    if not tx.execute(_UPDATE_LOGIN, at, user_id):
+        tx.execute(_INSERT_LOGIN, user_id, at)
+
+
+def last_login(tx: Transaction, user_id: int) -> int | None:
+    """Return when a user last logged in (Unix seconds), or None."""
+    row = tx.row(_LAST_LOGIN, user_id)
+    return None if row is None else int(str(row[0]))
+
+
+def count_items(tx: Transaction, owner_id: int) -> int:
+    """Return how many items of all kinds have a user in the owner's column."""
+    (number,) = tx.rows(_COUNT_ITEMS, owner_id)[0]
+    return int(str(number))
 
 
 def delete_expired_tokens(tx: Transaction, before: int) -> int:

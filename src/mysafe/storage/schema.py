@@ -124,6 +124,7 @@ def _records(name: str) -> Table:
 
 users = _records("users")
 groups = _records("groups")
+Index("groups_by_owner", groups.c.owner_id, groups.c.id)
 access_keys = _records("access_keys")
 tokens = _records("tokens")
 
@@ -132,6 +133,16 @@ group_members_idx = Table(
     metadata,
     Column("user_id", Number, primary_key=True, autoincrement=False),
     Column("group_id", Number, ForeignKey("groups.id"), primary_key=True, autoincrement=False),
+    sqlite_strict=True,
+    sqlite_with_rowid=False,
+)
+
+# When a user last obtained a token or logged in: shown, never decided on, so that it needs no seal and no new version.
+last_logins = Table(
+    "last_logins",
+    metadata,
+    Column("user_id", Number, primary_key=True, autoincrement=False),
+    Column("at", Number, nullable=False),
     sqlite_strict=True,
     sqlite_with_rowid=False,
 )

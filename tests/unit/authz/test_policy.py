@@ -15,13 +15,14 @@ from mysafe.authz.decide import (
     Right,
     decide,
     decide_on_access_key,
+    decide_on_group,
     decide_on_item,
     right_on,
 )
 from mysafe.domain.actions import Action
-from mysafe.domain.ids import AccessKeyId, ItemId, ItemRef, Kind, UserId
+from mysafe.domain.ids import AccessKeyId, GroupId, ItemId, ItemRef, Kind, UserId
 from mysafe.domain.items import ItemMeta
-from mysafe.domain.principals import NOBODY, OPERATOR, Actor
+from mysafe.domain.principals import NOBODY, OPERATOR, Actor, Group, Joined
 from mysafe.domain.sharing import AclEntry, PrincipalType
 
 OWNER, VIEWER, EDITOR, BY_VIEW_GROUP, BY_EDIT_GROUP, TWICE, STRANGER = (
@@ -142,12 +143,25 @@ def test_an_action_that_is_not_one_on_items_is_denied_even_to_the_owner(action: 
 
 
 OPERATION = {
-    Action.USER_CREATE, Action.USER_UPDATE, Action.GROUP_CREATE, Action.ACCESS_KEY_LIST_ALL,
+    Action.USER_CREATE, Action.USER_UPDATE, Action.USER_LIST, Action.USER_READ, Action.USER_ENABLE,
+    Action.USER_DISABLE, Action.USER_RESET, Action.GROUP_CREATE, Action.GROUP_LIST, Action.GROUP_READ,
+    Action.GROUP_UPDATE, Action.GROUP_ENABLE, Action.GROUP_DISABLE, Action.GROUP_ADD_MEMBER,
+    Action.GROUP_REMOVE_MEMBER, Action.ACCESS_KEY_LIST_ALL,
     Action.AUDIT_READ, Action.VAULT_CREATE,
 }  # fmt: skip
 CONFINED = {Action.ITEM_CREATE, Action.ITEM_LIST, Action.TOKEN_ISSUE, Action.ACCOUNT_READ}
-EVERYDAY = CONFINED | {Action.ACCESS_KEY_LIST}
-ADMINISTRATION = {Action.ACCESS_KEY_LIST_ALL}
+EVERYDAY = CONFINED | {
+    Action.ACCESS_KEY_LIST, Action.ACCOUNT_SECURE,
+    Action.PRINCIPAL_LIST, Action.PRIVATE_GROUP_CREATE, Action.PRIVATE_GROUP_LIST, Action.PRIVATE_GROUP_READ,
+    Action.PRIVATE_GROUP_UPDATE, Action.PRIVATE_GROUP_ENABLE, Action.PRIVATE_GROUP_DISABLE,
+    Action.PRIVATE_GROUP_ADD_MEMBER, Action.PRIVATE_GROUP_REMOVE_MEMBER,
+}  # fmt: skip
+ADMINISTRATION = {
+    Action.ACCESS_KEY_LIST_ALL,
+    Action.USER_CREATE, Action.USER_UPDATE, Action.USER_LIST, Action.USER_READ, Action.USER_ENABLE,
+    Action.USER_DISABLE, Action.GROUP_CREATE, Action.GROUP_LIST, Action.GROUP_READ, Action.GROUP_UPDATE,
+    Action.GROUP_ENABLE, Action.GROUP_DISABLE, Action.GROUP_ADD_MEMBER, Action.GROUP_REMOVE_MEMBER,
+}  # fmt: skip
 ADMINISTRATOR = Actor(UserId(1), AccessKeyId(7), is_admin=True)
 
 
@@ -205,3 +219,66 @@ def test_a_policy_that_lets_limited_keys_make_others_does_not_pass_the_table() -
 def test_every_action_has_a_place_in_the_policy() -> None:
     elsewhere = USER_ACTIONS | ADMINISTRATOR_ACTIONS | OPERATOR_ACTIONS | ACCESS_KEY_ACTIONS
     assert set(NEEDED_RIGHT) | elsewhere == set(Action)
+
+
+def group(owner: Actor | None, *, shows_itself: bool = False) -> Group:
+    """Return a group of OWNER or of nobody, with VIEWER as its member."""
+    return Group(
+        GroupId(9),
+        1,
+        "g",
+        is_enabled=True,
+        members={VIEWER.user_id: Joined(OWNER.user_id, 0)},
+        created_at=0,
+        owner_id=owner.user_id if owner else UserId(0),
+        are_members_visible=shows_itself,
+    )
+
+
+SEE, RULE = "read", "everything else"
+OF_SYSTEM, HIDDEN, SHOWN = group(None), group(OWNER), group(OWNER, shows_itself=True)
+
+# who, and what they may do with a system group, a private one, and a private one that lets its members see it (R-AZ-08)
+ON_GROUPS = [
+    ("owner", OWNER, set(), {SEE, RULE}, {SEE, RULE}),
+    ("member", VIEWER, set(), set(), {SEE}),
+    ("stranger", STRANGER, set(), set(), set()),
+    ("administrator who owns nothing", Actor(UserId(70), AccessKeyId(1), is_admin=True), {SEE, RULE}, set(), set()),
+    ("the local operator", OPERATOR, {SEE, RULE}, set(), set()),
+    ("nobody", NOBODY, set(), set(), set()),
+]
+_WORDS = ("update", "enable", "disable", "add_member", "remove_member")
+ON_SYSTEM = {SEE: {Action("group.read")}, RULE: {Action(f"group.{word}") for word in _WORDS}}
+ON_PRIVATE = {SEE: {Action("private_group.read")}, RULE: {Action(f"private_group.{word}") for word in _WORDS}}
+
+
+def disagreements_on_groups(decide_one: object = decide_on_group) -> list[str]:
+    wrong = []
+    for who, actor, *allowed in ON_GROUPS:
+        for one, rights in zip((OF_SYSTEM, HIDDEN, SHOWN), allowed, strict=True):
+            for family in (ON_SYSTEM, ON_PRIVATE):
+                is_fitting = (family is ON_PRIVATE) == one.is_private
+                for word, actions in family.items():
+                    for action in actions:
+                        answer: Decision = decide_one(actor, action, one)  # type: ignore[operator]
+                        if answer.is_allowed != (is_fitting and word in rights):
+                            wrong.append(f"{who}: {action} on {one}")
+    return wrong
+
+
+def test_the_policy_on_groups_is_the_table() -> None:
+    assert disagreements_on_groups() == []
+
+
+@pytest.mark.parametrize(
+    "lenient",
+    [
+        lambda actor, action, group: decide(actor, action),  # no look at the group
+        lambda actor, action, group: Decision(group.owner_id == actor.user_id),
+        lambda actor, action, group: Decision(
+            decide(actor, action).is_allowed and group.shows_itself_to(actor.user_id)
+        ),
+    ],
+)
+def test_a_policy_that_forgets_owner_kind_or_action_does_not_pass_the_table_of_groups(lenient: object) -> None:
+    assert disagreements_on_groups(lenient)

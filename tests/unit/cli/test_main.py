@@ -44,6 +44,10 @@ def test_the_version_is_printed_without_loading_the_program() -> None:
         ["access-key", "add", "--owner", "demo", "--name", "n", "--expires", "2001-01-01"],
         ["audit", "tail", "--lines", "0"],
         ["user", "add", "demo", "--password", "secret"],
+        ["user", "password", "demo"],
+        ["user", "password", "demo", "secret"],
+        ["group", "member", "add", "g"],
+        ["group", "remove", "g"],
     ],
 )
 def test_wrong_arguments_end_with_status_2(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
@@ -67,6 +71,21 @@ def test_wrong_arguments_end_with_status_2(arguments: list[str], capsys: pytest.
         (["user", "add", "demo"], "user add", {"name": "", "email": "", "admin": False, "password_stdin": False}),
         (["user", "disable", "demo"], "user disable", {"username": "demo"}),
         (["user", "enable", "demo"], "user enable", {"username": "demo"}),
+        (["user", "list", "--json"], "user list", {"json": True}),
+        (["user", "show", "demo"], "user show", {"username": "demo", "json": False}),
+        (
+            ["user", "change", "demo", "--email", "", "--no-admin"],
+            "user change",
+            {"username": "demo", "name": None, "email": "", "admin": False},
+        ),
+        (["user", "change", "demo"], "user change", {"name": None, "email": None, "admin": None}),
+        (["user", "password", "demo", "--password-stdin"], "user password", {"username": "demo"}),
+        (["group", "list"], "group list", {"json": False}),
+        (["group", "show", "g", "--json"], "group show", {"name": "g", "json": True}),
+        (["group", "change", "g", "--name", "h"], "group change", {"name": "g", "new_name": "h", "description": None}),
+        (["group", "disable", "g"], "group disable", {"name": "g"}),
+        (["group", "member", "add", "g", "a", "b"], "group member add", {"name": "g", "username": ["a", "b"]}),
+        (["group", "member", "remove", "g", "a"], "group member remove", {"name": "g", "username": ["a"]}),
         (["group", "add", "g", "--member", "a", "--member", "b"], "group add", {"name": "g", "member": ["a", "b"]}),
         (
             ["access-key", "add", "--owner", "o", "--name", "n", "--ip", "::1", "--ip", "10.0.0.0/8", "--json"],

@@ -34,12 +34,18 @@ def test_case_and_compatibility_forms_do_not_count_in_names(one: str, two: str) 
     assert one != two
     assert INDEX.user_name(one) == INDEX.user_name(two)
     assert INDEX.group_name(one) == INDEX.group_name(two)
+    assert INDEX.private_group_name(7, one) == INDEX.private_group_name(7, two)
 
 
 @pytest.mark.parametrize(("one", "two"), OTHER_NAME)
 def test_other_names_have_other_indexes(one: str, two: str) -> None:
     assert INDEX.user_name(one) != INDEX.user_name(two)
     assert INDEX.group_name(one) != INDEX.group_name(two)
+
+
+def test_a_private_group_is_found_by_its_owner_only_and_not_as_a_system_group() -> None:
+    name = INDEX.private_group_name(7, "team")
+    assert name not in {INDEX.private_group_name(8, "team"), INDEX.group_name("team"), INDEX.user_name("team")}
 
 
 def test_simpler_ways_are_seen_to_miss_some() -> None:

@@ -49,6 +49,8 @@ ELSEWHERE = {
     errors.BadTokenRequest,  # the token endpoint words it (protocol.oauth2)
     errors.UnsupportedGrant,  # the same
     errors.Conflict,  # no route of this door makes anything with a name of its own
+    errors.UnknownMember,  # the management API alone has members, administrators and passwords
+    errors.LastAdministrator,
     errors.VaultError,  # these two are only parents
     errors.InvalidInput,
 }

@@ -6,9 +6,11 @@ import json
 import pytest
 
 from mysafe.domain import errors
+from mysafe.domain.secret_text import SecretText
 from mysafe.protocol.compatibility import Compatibility
 from mysafe.server.api.call import Call
 from mysafe.server.api.manage import bodies, problems
+from mysafe.server.api.manage.paging import Page, read_page
 from mysafe.services.accounts.key_rules import KeyRules
 from mysafe.services.authentication import Caller
 from tests.unit.server.test_api_errors import classes
@@ -54,6 +56,36 @@ def test_a_body_that_does_not_fit_names_the_field_and_no_value(
         bodies.read(call(body), Sample)
     assert vars(caught.value) == {"field": field}
     assert CANARY not in f"{caught.value!r} {caught.value.__context__!r} {caught.value.__cause__!r}"
+
+
+class Secretive(bodies.Model, frozen=True):
+    """A model with a password in it, and what must not be done: one as a text."""
+
+    password: SecretText
+    careless: str = ""
+
+
+def test_a_secret_field_is_not_in_the_repr_of_its_model() -> None:
+    read = bodies.read(call(b'{"password": "%s", "careless": "text"}' % CANARY.encode()), Secretive)
+    assert read.password.reveal() == CANARY
+    assert (CANARY in repr(read), "text" in repr(read)) == (False, True)
+    with pytest.raises(errors.InvalidField) as caught:
+        bodies.read(call(b'{"password": ["%s"]}' % CANARY.encode()), Secretive)
+    assert caught.value.field == "password"
+
+
+@pytest.mark.parametrize(
+    ("query", "page"),
+    [({}, Page(0, 100)), ({"after": "7", "limit": "500"}, Page(7, 500)), ({"after": ""}, Page(0, 100))],
+)
+def test_a_page_is_read_from_the_query(query: dict[str, str], page: Page) -> None:
+    assert read_page(query) == page
+
+
+@pytest.mark.parametrize("query", [{"limit": "501"}, {"limit": "0"}, {"limit": "\u0663"}, {"after": "9" * 30}])
+def test_a_page_that_cannot_be_is_refused(query: dict[str, str]) -> None:
+    with pytest.raises(errors.InvalidField):
+        read_page(query)
 
 
 @pytest.mark.parametrize("body", [b"[]", b'{"name": NaN}', b'{"name": "a", "name": "b"}', b"{"])

@@ -14,7 +14,7 @@ from mysafe.audit.events import Details
 from mysafe.domain.access_keys import AccessKey, AccessToken, KeySecrets
 from mysafe.domain.ids import AccessKeyId, GroupId, ItemId, ItemRef, Kind, TokenId, UserId
 from mysafe.domain.items import ApiSecret, ItemMeta, NoteSecret, PasswordSecret
-from mysafe.domain.principals import Group, User
+from mysafe.domain.principals import Group, Joined, User
 from mysafe.domain.secret_text import SecretText
 from mysafe.domain.sharing import AclEntry, PrincipalType
 from mysafe.services import payloads
@@ -24,7 +24,17 @@ IDS = st.integers(1, 2**63 - 1)
 ACL = st.lists(st.builds(AclEntry, st.sampled_from(PrincipalType), IDS, st.booleans(), IDS, IDS)).map(tuple)
 
 USER = User(UserId(7), 3, "ana", "Ana", "ana@example.com", is_active=True, is_admin=False, auth_epoch=2, created_at=9)
-GROUP = Group(GroupId(8), 1, "Team", is_enabled=True, members=frozenset({UserId(3), UserId(1)}), created_at=9)
+GROUP = Group(
+    GroupId(8),
+    1,
+    "Team",
+    is_enabled=True,
+    members={UserId(1): Joined(UserId(0), 8), UserId(3): Joined(UserId(1), 9)},
+    created_at=9,
+    owner_id=UserId(1),
+    description="all of us",
+    are_members_visible=True,
+)
 KEY = AccessKey(
     id=AccessKeyId(5),
     version=2,
@@ -72,6 +82,17 @@ def test_the_secrets_of_notes_and_api_secrets_come_back(one: str, two: str, thre
 def test_a_meta_from_before_its_last_fields_opens_with_their_defaults() -> None:
     older = ItemMeta("n", "", "u", "", (), True, UserId(1), UserId(1), 1, 2)
     assert payloads.decode_item_meta(msgspec.msgpack.encode((1, tuple(older)[:10]))) == older
+
+
+def test_a_group_from_before_it_could_be_private_opens_as_a_system_group() -> None:
+    opened = payloads.decode_group(msgspec.msgpack.encode((1, ("Team", True, (1, 3)))), 8, 1, 9)
+    assert (opened.name, opened.is_private, opened.description, opened.are_members_visible) == (
+        "Team",
+        False,
+        "",
+        False,
+    )
+    assert opened.members == dict.fromkeys((1, 3), Joined(UserId(0), 0))
 
 
 def test_principals_and_credentials_come_back() -> None:

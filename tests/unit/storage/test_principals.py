@@ -7,11 +7,12 @@ from pathlib import Path
 import pytest
 
 from mysafe.domain.errors import Conflict
+from mysafe.storage import items as item_store
 from mysafe.storage import principals
 from mysafe.storage.engine import Transaction
-from mysafe.storage.principals import ACCESS_KEYS, GROUPS, MOST_SWEPT, TOKENS, USERS, RecordTable
+from mysafe.storage.principals import ACCESS_KEYS, BATCH, GROUPS, MOST_SWEPT, TOKENS, USERS, RecordTable
 from mysafe.storage.sqlite_lane import SqliteEngine
-from tests.support.rows import record_row
+from tests.support.rows import item_row, record_row
 
 TABLES = (USERS, GROUPS, ACCESS_KEYS, TOKENS)
 
@@ -119,3 +120,47 @@ def test_a_record_changed_by_another_process_is_seen_by_the_next_unit(engine: Sq
         assert other.submit(partial(USERS.replace, row=row, expected_version=version - 1)).result()
         assert engine.submit(find).result() == engine.look(find).result() == row
     other.close()
+
+
+def test_records_come_in_batches_that_follow_each_other(engine: SqliteEngine) -> None:
+    def fill(tx: Transaction) -> None:
+        for number in range(1, BATCH + 11):
+            USERS.insert(tx, record_row(number))
+
+    engine.submit(fill).result()
+    seen: list[int] = []
+    while rows := engine.look(partial(USERS.after, record_id=seen[-1] if seen else 0)).result():
+        assert len(rows) <= BATCH
+        seen += [row.id for row in rows]
+    assert seen == list(range(1, BATCH + 11))
+
+
+def test_groups_are_found_by_their_owners_column(engine: SqliteEngine) -> None:
+    def fill(tx: Transaction) -> None:
+        for group_id, owner in ((1, 0), (2, 7), (3, 8), (4, 7)):
+            GROUPS.insert(tx, record_row(group_id)._replace(owner_id=owner))
+
+    engine.submit(fill).result()
+    for owner, expected in ((0, [1]), (7, [2, 4]), (8, [3]), (9, [])):
+        found = engine.look(partial(principals.groups_of_owner, owner_id=owner)).result()
+        assert [row.id for row in found] == expected
+
+
+def test_the_last_login_is_the_newest_one_of_the_user(engine: SqliteEngine) -> None:
+    def last(user_id: int) -> int | None:
+        return engine.look(partial(principals.last_login, user_id=user_id)).result()
+
+    assert last(1) is None
+    for user_id, at in ((1, 100), (2, 150), (1, 200)):
+        engine.submit(partial(principals.note_login, user_id=user_id, at=at)).result()
+    assert (last(1), last(2)) == (200, 150)
+
+
+def test_items_of_all_kinds_are_counted_for_their_owner(engine: SqliteEngine) -> None:
+    def fill(tx: Transaction) -> None:
+        for item_id, owner, kind in ((1, 1, "password"), (2, 2, "password"), (1, 1, "note"), (1, 1, "api_secret")):
+            item_store.insert(tx, item_row(item_id, owner, kind=kind), [])
+
+    engine.submit(fill).result()
+    counts = [engine.look(partial(principals.count_items, owner_id=owner)).result() for owner in (1, 2, 3)]
+    assert counts == [3, 1, 0]

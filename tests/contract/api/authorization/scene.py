@@ -11,7 +11,18 @@ from sqlalchemy import select
 from mysafe.storage import schema
 from mysafe.storage.statements import compile_statement
 from tests.contract.api.authorization.relations import Actor, Relation, Share
-from tests.contract.api.authorization.table import FIELDS, FILTERS, KINDS, ROUTES, Endpoint, Route, State, Work
+from tests.contract.api.authorization.table import (
+    FIELDS,
+    FILTERS,
+    KINDS,
+    MANAGEMENT,
+    ROUTES,
+    Endpoint,
+    Route,
+    State,
+    Work,
+    management_body,
+)
 from tests.support.principals import begin_sequences
 from tests.support.server import RunningServer, authorization
 
@@ -98,7 +109,12 @@ class Scene:
         if self.actor.token is not None:
             headers.update(authorization(self.actor.token))
         query = self._filter(route) if state is State.FILTERED else {}
-        return self.house.client.request(endpoint[0], path, params=query, json=self._body(route), headers=headers)
+        if endpoint[1].endswith("/principals"):
+            query = {"search": "a name that nobody has"}
+        body = (
+            management_body(endpoint, f"mine-{token_bytes(8).hex()}") if route.work in MANAGEMENT else self._body(route)
+        )
+        return self.house.client.request(endpoint[0], path, params=query, json=body, headers=headers)
 
     def _identifier(self, state: State) -> str:
         numbers = {State.MISSING: MISSING, State.TOO_LARGE: TOO_LARGE, State.NO_NUMBER: NO_NUMBER}

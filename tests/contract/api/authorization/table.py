@@ -27,9 +27,26 @@ class Work(Enum):
     ACTIVATE = "activate"
     SHOW_ACCOUNT = "show the caller's account"
     MANAGE = "manage what its own tests look at"
+    CHANGE_PASSWORD = "change the caller's password"
+    LIST_FOR_ALL = "list what everybody may ask for"
+    ADD_FOR_ALL = "add what everybody may have"
+    MANAGE_OWN = "look at or change a record of the caller's own"
+    LIST_FOR_ADMINISTRATORS = "list accounts"
+    ADD_FOR_ADMINISTRATORS = "add an account"
+    ADMINISTER = "look at or change an account"
 
 
-MANAGEMENT = {Work.SHOW_ACCOUNT, Work.MANAGE}
+MANAGEMENT = {
+    Work.SHOW_ACCOUNT,
+    Work.CHANGE_PASSWORD,
+    Work.LIST_FOR_ALL,
+    Work.ADD_FOR_ALL,
+    Work.MANAGE_OWN,
+    Work.LIST_FOR_ADMINISTRATORS,
+    Work.ADD_FOR_ADMINISTRATORS,
+    Work.ADMINISTER,
+    Work.MANAGE,
+}
 """The works of /api/manage, whose refusals are problem documents."""
 
 
@@ -68,6 +85,30 @@ ROUTES: dict[Endpoint, Route] = {
     ("POST", "/api/mysafe/secretapi/inactive/{identifier}"): Route(Work.DEACTIVATE, "secretapi"),
     ("POST", "/api/mysafe/secretapi/active/{identifier}"): Route(Work.ACTIVATE, "secretapi"),
     ("GET", "/api/manage/me"): Route(Work.SHOW_ACCOUNT),
+    ("POST", "/api/manage/me/password"): Route(Work.CHANGE_PASSWORD),
+    ("GET", "/api/manage/principals"): Route(Work.LIST_FOR_ALL),
+    ("GET", "/api/manage/private-groups"): Route(Work.LIST_FOR_ALL),
+    ("POST", "/api/manage/private-groups"): Route(Work.ADD_FOR_ALL),
+    ("GET", "/api/manage/private-groups/{identifier}"): Route(Work.MANAGE_OWN),
+    ("PATCH", "/api/manage/private-groups/{identifier}"): Route(Work.MANAGE_OWN),
+    ("POST", "/api/manage/private-groups/{identifier}/disable"): Route(Work.MANAGE_OWN),
+    ("POST", "/api/manage/private-groups/{identifier}/enable"): Route(Work.MANAGE_OWN),
+    ("POST", "/api/manage/private-groups/{identifier}/members/add"): Route(Work.MANAGE_OWN),
+    ("POST", "/api/manage/private-groups/{identifier}/members/remove"): Route(Work.MANAGE_OWN),
+    ("GET", "/api/manage/groups"): Route(Work.LIST_FOR_ADMINISTRATORS),
+    ("POST", "/api/manage/groups"): Route(Work.ADD_FOR_ADMINISTRATORS),
+    ("GET", "/api/manage/groups/{identifier}"): Route(Work.ADMINISTER),
+    ("PATCH", "/api/manage/groups/{identifier}"): Route(Work.ADMINISTER),
+    ("POST", "/api/manage/groups/{identifier}/disable"): Route(Work.ADMINISTER),
+    ("POST", "/api/manage/groups/{identifier}/enable"): Route(Work.ADMINISTER),
+    ("POST", "/api/manage/groups/{identifier}/members/add"): Route(Work.ADMINISTER),
+    ("POST", "/api/manage/groups/{identifier}/members/remove"): Route(Work.ADMINISTER),
+    ("GET", "/api/manage/users"): Route(Work.LIST_FOR_ADMINISTRATORS),
+    ("POST", "/api/manage/users"): Route(Work.ADD_FOR_ADMINISTRATORS),
+    ("GET", "/api/manage/users/{identifier}"): Route(Work.ADMINISTER),
+    ("PATCH", "/api/manage/users/{identifier}"): Route(Work.ADMINISTER),
+    ("POST", "/api/manage/users/{identifier}/disable"): Route(Work.ADMINISTER),
+    ("POST", "/api/manage/users/{identifier}/enable"): Route(Work.ADMINISTER),
     **{
         (method, f"/api/manage/{path}"): Route(Work.MANAGE)
         for method, path in (
@@ -154,6 +195,12 @@ TOKEN = Answer(200, "")
 NO_CLIENT = Answer(400, "invalid_request")
 BAD_CLIENT = Answer(401, "invalid_client")
 OWN_ACCOUNT = Answer(200, "")
+DONE = Answer(200, "")
+ADDED = Answer(201, "")
+DENIED = Answer(403, "access_denied")
+NO_RECORD = Answer(404, "not_found")
+NO_NUMBER = Answer(400, "bad_identifier")
+WRONG_PASSWORD = Answer(403, "wrong_password")
 NOTHING_OF_OTHERS = Answer(0, "")
 """Any answer that is no fault of the server, shows no item and changes none."""
 
@@ -171,6 +218,17 @@ ANSWERS: dict[tuple[Work, State], tuple[Answer, Answer, Answer, Answer]] = {
     (Work.ACTIVATE, State.ACTIVE):   (NO_ACCESS, NO_ACCESS, WAS_ACTIVE, NO_ACCESS),
     (Work.ACTIVATE, State.INACTIVE): (NO_ACCESS, NO_ACCESS, ACTIVATED, NO_ACCESS),
     (Work.SHOW_ACCOUNT, State.NONE): (OWN_ACCOUNT, OWN_ACCOUNT, OWN_ACCOUNT, OWN_ACCOUNT),
+    (Work.CHANGE_PASSWORD, State.NONE): (WRONG_PASSWORD, WRONG_PASSWORD, WRONG_PASSWORD, WRONG_PASSWORD),
+    (Work.LIST_FOR_ALL, State.NONE): (DONE, DONE, DONE, DONE),
+    (Work.ADD_FOR_ALL, State.NONE):  (ADDED, ADDED, ADDED, ADDED),
+    (Work.LIST_FOR_ADMINISTRATORS, State.NONE): (DENIED, DENIED, DENIED, DONE),
+    (Work.ADD_FOR_ADMINISTRATORS, State.NONE): (DENIED, DENIED, DENIED, ADDED),
+    (Work.MANAGE_OWN, State.MISSING): (NO_RECORD, NO_RECORD, NO_RECORD, NO_RECORD),
+    (Work.MANAGE_OWN, State.TOO_LARGE): (NO_RECORD, NO_RECORD, NO_RECORD, NO_RECORD),
+    (Work.MANAGE_OWN, State.NO_NUMBER): (NO_NUMBER, NO_NUMBER, NO_NUMBER, NO_NUMBER),
+    (Work.ADMINISTER, State.MISSING): (DENIED, DENIED, DENIED, NO_RECORD),
+    (Work.ADMINISTER, State.TOO_LARGE): (DENIED, DENIED, DENIED, NO_RECORD),
+    (Work.ADMINISTER, State.NO_NUMBER): (NO_NUMBER, NO_NUMBER, NO_NUMBER, NO_NUMBER),
     (Work.MANAGE, State.MISSING):    (NOTHING_OF_OTHERS,) * 4,
     (Work.MANAGE, State.NO_NUMBER):  (NOTHING_OF_OTHERS,) * 4,
     **{
@@ -270,6 +328,18 @@ ENTITY_KEYS = {
     (Work.CREATE, "secretapi"): "api_entity",
     (Work.UPDATE, "secretapi"): "api_entity",
 }
+
+
+def management_body(endpoint: Endpoint, name: str) -> dict[str, Any] | None:
+    """Return what is sent to a route of /api/manage that is right in itself. `name` is one nobody has."""
+    method, path = endpoint
+    if method == "PATCH":
+        return {"name": name}
+    if path.endswith(("/add", "/remove")):
+        return {"usernames": []}
+    if path.endswith("/password"):
+        return {"current_password": "not the one of anybody", "new_password": "nor this, as it happens"}
+    return {("username" if path.endswith("users") else "name"): name} if method == "POST" else None
 
 
 def states_of(route: Route) -> list[State]:

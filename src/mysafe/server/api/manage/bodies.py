@@ -2,11 +2,13 @@
 """Bodies of the management API, as typed models. A field that no model knows is an error: it may be a misspelt one."""
 
 import re
+from datetime import UTC, datetime
 from typing import TypeVar
 
 import msgspec
 
 from mysafe.domain.errors import BadBody, InvalidField, MissingField
+from mysafe.domain.secret_text import SecretText
 from mysafe.server.api.call import Answer, Call
 
 _PATH = re.compile(r"`\$\.?([^`]*)`\Z")
@@ -32,10 +34,22 @@ def read(call: Call, model: type[M]) -> M:
     fields = call.fields()
     complaint: BadBody | MissingField | InvalidField
     try:
-        return msgspec.convert(fields, model, strict=False)
+        return msgspec.convert(fields, model, strict=False, dec_hook=_secret)
     except msgspec.ValidationError as error:
         complaint = _complaint(str(error))
     raise complaint  # out here, without the validation error as its context: that one may quote a value
+
+
+def _secret(wanted: type, value: object) -> SecretText:
+    """Return a field of the type SecretText, so that no repr of a model holds it."""
+    if wanted is not SecretText or not isinstance(value, str):
+        raise TypeError("not a text")
+    return SecretText(value)
+
+
+def moment(at: int) -> str:
+    """Return a time in Unix seconds as ISO 8601 in UTC."""
+    return datetime.fromtimestamp(at, UTC).isoformat().replace("+00:00", "Z")
 
 
 def answer(model: Model, status: int = 200, headers: tuple[tuple[bytes, bytes], ...] = ()) -> Answer:

@@ -33,6 +33,14 @@ def upgrade() -> None:
         op.create_table(name, *_record_columns(), sqlite_strict=True)
     op.create_index("ix_tokens_expires_at", "tokens", ["expires_at"])
     op.create_index("ix_access_keys_owner_id", "access_keys", ["owner_id"])
+    op.create_index("groups_by_owner", "groups", ["owner_id", "id"])
+    op.create_table(
+        "last_logins",
+        sa.Column("user_id", sa.Integer(), primary_key=True, autoincrement=False),
+        sa.Column("at", sa.Integer(), nullable=False),
+        sqlite_strict=True,
+        sqlite_with_rowid=False,
+    )
     op.create_table(
         "group_members_idx",
         sa.Column("user_id", sa.Integer(), primary_key=True, autoincrement=False),
