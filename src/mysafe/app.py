@@ -29,6 +29,7 @@ from mysafe.server.routes import Routes
 from mysafe.services import health
 from mysafe.services import keys as key_ceremony
 from mysafe.services.authentication import local_operator
+from mysafe.services.custody.history import Retention
 from mysafe.services.unit_of_work import UnitOfWork
 from mysafe.services.vault import Vault
 from mysafe.storage.engine import StorageRefused
@@ -178,7 +179,8 @@ def open_vault(settings: Settings, *, clock: Clock = time.time) -> Vault:
     except BaseException:
         engine.close()
         raise
-    return Vault(engine, keys, clock=clock, node=f"{os.uname().nodename}:{os.getpid()}")
+    retention = Retention(settings.items_versions_kept_days, settings.items_erase_after_days)
+    return Vault(engine, keys, clock=clock, node=f"{os.uname().nodename}:{os.getpid()}", retention=retention)
 
 
 def asgi_app(vault: Vault, settings: Settings, *, ticks: Callable[[], int] = time.monotonic_ns) -> Api:

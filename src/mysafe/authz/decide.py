@@ -14,6 +14,7 @@ from mysafe.domain.actions import Action
 from mysafe.domain.items import ItemMeta
 from mysafe.domain.principals import Actor
 from mysafe.domain.sharing import PrincipalType
+from mysafe.domain.transfers import Transfer
 
 
 class Right(IntEnum):
@@ -40,13 +41,30 @@ NEEDED_RIGHT = {
     Action.ITEM_UPDATE: Right.EDIT,
     Action.ITEM_ACTIVATE: Right.EDIT,
     Action.ITEM_DEACTIVATE: Right.EDIT,
+    Action.ITEM_SHARE: Right.EDIT,
+    Action.ITEM_HISTORY: Right.VIEW,
+    Action.ITEM_READ_VERSION: Right.VIEW,
+    Action.ITEM_RESTORE: Right.EDIT,
+    Action.ITEM_PRUNE: Right.EDIT,
+    Action.ITEM_ERASE: Right.OWN,
 }
 """The least right on an item that each action on an item needs (contract 1.7)."""
 
-USER_ACTIONS = frozenset({Action.ITEM_CREATE, Action.ITEM_LIST, Action.TOKEN_ISSUE, Action.ACCOUNT_READ})
+USER_ACTIONS = frozenset(
+    {Action.ITEM_CREATE, Action.ITEM_LIST, Action.ITEM_BATCH, Action.TOKEN_ISSUE, Action.ACCOUNT_READ}
+)
 """What every authenticated user may do without a right on an item."""
 
-ADMINISTRATOR_ACTIONS = frozenset[Action]()
+ADMINISTRATOR_ACTIONS = frozenset(
+    {
+        Action.TRANSFER_REQUEST,
+        Action.TRANSFER_APPROVE,
+        Action.TRANSFER_FINISH,
+        Action.TRANSFER_CANCEL,
+        Action.TRANSFER_LIST,
+        Action.ITEM_TRANSFER,
+    }
+)
 """What an administrator may do besides what every user may. None of them shows or changes content (R-AZ-07)."""
 
 OPERATOR_ACTIONS = frozenset(
@@ -58,6 +76,7 @@ OPERATOR_ACTIONS = frozenset(
         Action.ACCESS_KEY_UPDATE,
         Action.ACCESS_KEY_REVEAL,
         Action.AUDIT_READ,
+        Action.TRANSFER_LIST,
         Action.VAULT_CREATE,
     }
 )
@@ -103,3 +122,14 @@ def decide(actor: Actor, action: Action) -> Decision:
         allowed = USER_ACTIONS | ADMINISTRATOR_ACTIONS if actor.is_admin else USER_ACTIONS
         may = actor.user_id > 0 and action in allowed
     return ALLOWED if may else Decision(is_allowed=False, reason=f"may not {action}")
+
+
+def decide_on_transfer(actor: Actor, action: Action, transfer: Transfer) -> Decision:
+    """Return whether `actor` may approve or carry out a transfer of items, or give its approval a result.
+
+    It takes two administrators, and neither of them may be who receives the items (R-AZ-07).
+    """
+    decision = decide(actor, action)
+    if decision.is_allowed and actor.user_id in {transfer.requested_by, transfer.to_user}:
+        return Decision(is_allowed=False, reason="needs an administrator who neither requested it nor receives items")
+    return decision

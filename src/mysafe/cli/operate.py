@@ -20,7 +20,7 @@ from mysafe.domain.errors import InvalidField, MissingField, TooLong
 from mysafe.domain.principals import UserDraft
 from mysafe.domain.secret_text import SecretText
 from mysafe.services import audit_trail
-from mysafe.services.accounts import access_keys, groups, users
+from mysafe.services.accounts import access_keys, groups, transfers, users
 from mysafe.services.accounts.users import LONGEST_PASSWORD_BYTES
 from mysafe.services.authentication import local_operator
 from mysafe.services.unit_of_work import UnitOfWork
@@ -160,6 +160,20 @@ def _printable(text: str) -> str:
     return "".join(character if character.isprintable() else ascii(character)[1:-1] for character in text)
 
 
+def _list_transfers(options: Options, loaded: Loaded) -> int:
+    for one in _operate(loaded, transfers.list_all):
+        words = (
+            f"transfer {one.transfer.id}",
+            "expired" if one.is_expired else one.transfer.state.value,
+            f"from {one.from_user} to {one.to_user}",
+            f"requested by {one.requested_by}",
+            f"approved by {one.approved_by}" if one.approved_by else "",
+            f"good until {_moment({'at_ms': one.transfer.expires_at * 1000})}",
+        )
+        print("  ".join(_printable(word) for word in words if word))
+    return 0
+
+
 def _password_from_stdin() -> SecretText:
     """Return the password without the end of its line.
 
@@ -195,4 +209,5 @@ _COMMANDS: dict[str, Callable[[Options, Loaded], int]] = {
     "access-key decryption-key": _show_decryption_key,
     "access-key revoke": _revoke_access_key,
     "audit tail": _tail_audit,
+    "transfer list": _list_transfers,
 }

@@ -17,6 +17,7 @@
     ├ AccessDenied
     ├ Inactive
     ├ Conflict
+    ├ WrongState
     ├ VersionMismatch
     ├ NotEncryptable
     ├ NotAuthenticated
@@ -142,6 +143,14 @@ class Conflict(VaultError):
     def __init__(self, what: str) -> None:
         super().__init__(what)
         self.what = what
+
+
+class WrongState(VaultError):
+    """The record is not in the state that this needs. `reason` is for the audit log, not for the caller."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
 
 
 class VersionMismatch(VaultError):

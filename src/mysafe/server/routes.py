@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from mysafe.domain.actions import Action
 from mysafe.server.api import items, oauth2
 from mysafe.server.api.call import Match, Operation
-from mysafe.server.api.manage import me
+from mysafe.server.api.manage import batch, history, me, transfers
 from mysafe.server.paths import canonical_path
 
 OPERATIONS = (
@@ -15,6 +15,9 @@ OPERATIONS = (
     Operation("GET", "/api/oauth2/token", Action.TOKEN_ISSUE, oauth2.token, is_public=True, refuse=oauth2.refuse),
     *(operation for wire in items.WIRES for operation in items.operations(wire)),
     *me.OPERATIONS,
+    *history.OPERATIONS,
+    *batch.OPERATIONS,
+    *transfers.OPERATIONS,
 )
 
 _IDENTIFIER = "/{identifier}"

@@ -3,19 +3,22 @@
 
 from dataclasses import replace
 
+from mysafe.audit.events import AuditEntry
 from mysafe.crypto.records import RecordAddress
 from mysafe.domain.access_keys import AccessKey, AccessToken
 from mysafe.domain.actions import Action
 from mysafe.domain.errors import Busy
-from mysafe.domain.ids import AccessKeyId, GroupId, TokenId, UserId
+from mysafe.domain.ids import AccessKeyId, GroupId, TokenId, TransferId, UserId
 from mysafe.domain.principals import Group, User
 from mysafe.domain.secret_text import SecretText
+from mysafe.domain.transfers import Transfer
 from mysafe.services import payloads
 from mysafe.services.keys import VaultKeys, envelope_digest
-from mysafe.services.recording import Recorder, Subject
+from mysafe.services.recording import Recorder, Subject, open_row
+from mysafe.storage import audit_log
 from mysafe.storage import principals as store
 from mysafe.storage.engine import Transaction
-from mysafe.storage.principals import ACCESS_KEYS, GROUPS, TOKENS, USERS, RecordRow, RecordTable
+from mysafe.storage.principals import ACCESS_KEYS, GROUPS, TOKENS, TRANSFERS, USERS, RecordRow, RecordTable
 
 
 class Registry:
@@ -35,6 +38,10 @@ class Registry:
         """Decide on an action that concerns no item and changes nothing, and record it."""
         self._recorder.permit(action)
         self._recorder.allowed(action)
+
+    def check(self, action: Action) -> None:
+        """Decide on an action that is recorded when it is done. A refusal is recorded."""
+        self._recorder.permit(action)
 
     def record_creation(self) -> None:
         """Record that this vault was made: the first row of its audit log."""
@@ -137,6 +144,37 @@ class Registry:
         )._replace(expires_at=token.expires_at)
         self._insert(TOKENS, row, Action.TOKEN_ISSUE, "")
         return token
+
+    def add_transfer(self, transfer: Transfer) -> Transfer:
+        """Store the request of a transfer of items and return it with its id and time."""
+        self._recorder.permit(Action.TRANSFER_REQUEST)
+        number = TransferId(self._tx.next_id("transfers"))
+        transfer = replace(transfer, id=number, version=1, created_at=self._now)
+        self._insert(TRANSFERS, self._seal_transfer(transfer), Action.TRANSFER_REQUEST, "")
+        return transfer
+
+    def change_transfer(self, transfer: Transfer, action: Action) -> Transfer:
+        """Store the next version of a transfer of items after `action`, and return it."""
+        self._recorder.permit(action)
+        transfer = replace(transfer, version=transfer.version + 1)
+        self._replace(TRANSFERS, self._seal_transfer(transfer), action, "")
+        return transfer
+
+    def newest_entries(self, limit: int) -> list[AuditEntry]:
+        """Return the newest audit entries, oldest first; that they were read is recorded too."""
+        self._recorder.permit(Action.AUDIT_READ)
+        entries = [open_row(self._keys, row) for row in audit_log.newest(self._tx, limit)]
+        self._recorder.allowed(Action.AUDIT_READ)
+        return entries
+
+    def _seal_transfer(self, transfer: Transfer) -> RecordRow:
+        return self._seal(
+            TRANSFERS,
+            (transfer.id, 0, transfer.version, transfer.created_at),
+            self._keys.index.transfer(transfer.id),
+            payloads.encode_transfer(transfer),
+            None,
+        )
 
     def _seal_access_key(self, key: AccessKey, secret: bytes | None) -> RecordRow:
         return self._seal(

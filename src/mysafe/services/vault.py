@@ -9,6 +9,7 @@ from typing import Any, NamedTuple, TypeVar
 
 from mysafe.domain.errors import VaultError
 from mysafe.domain.principals import Actor
+from mysafe.services.custody.history import KEEP_ALL, Retention
 from mysafe.services.keys import VaultKeys
 from mysafe.services.opened_rows import OpenedRows
 from mysafe.services.principals import Principals
@@ -46,10 +47,19 @@ Work = Callable[[UnitOfWork], T]
 
 
 class Vault:
-    """Run use cases. `clock` returns Unix seconds; `node` names this process in the audit log."""
+    """Run use cases. `clock` returns Unix seconds; `node` names this process in the audit log.
+
+    `retention` says how long old versions and inactive items are kept.
+    """
 
     def __init__(
-        self, engine: Engine, keys: VaultKeys, *, clock: Callable[[], float] = time.time, node: str = "local"
+        self,
+        engine: Engine,
+        keys: VaultKeys,
+        *,
+        clock: Callable[[], float] = time.time,
+        node: str = "local",
+        retention: Retention = KEEP_ALL,
     ) -> None:
         self.engine = engine
         self.keys = keys
@@ -57,6 +67,7 @@ class Vault:
         self.node = node
         self.opened = OpenedRows(MOST_PRINCIPALS)
         self.listed = OpenedRows(MOST_LISTED)
+        self.retention = retention
 
     def run(
         self, identify: Identify, work: Work[T], *, origin: Origin = LOCAL, deadline: float | None = None
@@ -153,7 +164,7 @@ class _Unit:
         recorder.actor = identity.actor
         if identity.refusal is not None:
             raise identity.refusal
-        value = self._work(UnitOfWork(tx, vault.keys, principals, recorder, vault.listed))
+        value = self._work(UnitOfWork(tx, vault.keys, principals, recorder, vault.listed, vault.retention))
         recorder.check_settled()
         return value
 

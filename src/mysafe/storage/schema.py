@@ -126,6 +126,7 @@ users = _records("users")
 groups = _records("groups")
 access_keys = _records("access_keys")
 tokens = _records("tokens")
+transfers = _records("transfers")
 
 group_members_idx = Table(
     "group_members_idx",

@@ -12,13 +12,15 @@ from mysafe.authz.decide import (
     Right,
     decide,
     decide_on_item,
+    decide_on_transfer,
     right_on,
 )
 from mysafe.domain.actions import Action
-from mysafe.domain.ids import AccessKeyId, UserId
+from mysafe.domain.ids import AccessKeyId, TransferId, UserId
 from mysafe.domain.items import ItemMeta
 from mysafe.domain.principals import NOBODY, OPERATOR, Actor
 from mysafe.domain.sharing import AclEntry, PrincipalType
+from mysafe.domain.transfers import Transfer, TransferState
 
 OWNER, VIEWER, EDITOR, BY_VIEW_GROUP, BY_EDIT_GROUP, TWICE, STRANGER = (
     Actor(UserId(n), AccessKeyId(1)) for n in range(1, 8)
@@ -40,10 +42,10 @@ ACL = (
 META = ItemMeta("n", "", "u", "", ACL, True, OWNER.user_id, OWNER.user_id, 0, 0)
 
 # actor, groups it is an enabled member of, and what it may do with META
-READ, CHANGE = "read and list", "update, activate and deactivate"
+READ, CHANGE, OWN = "read, list and look back", "update, restore, share, activate and deactivate", "erase"
 POLICY = [
-    ("owner", OWNER, set(), {READ, CHANGE}),
-    ("owner who is in no group", OWNER, {OTHER_GROUP}, {READ, CHANGE}),
+    ("owner", OWNER, set(), {READ, CHANGE, OWN}),
+    ("owner who is in no group", OWNER, {OTHER_GROUP}, {READ, CHANGE, OWN}),
     ("user shared with for viewing", VIEWER, set(), {READ}),
     ("user shared with for editing", EDITOR, set(), {READ, CHANGE}),
     ("member of a viewing group", BY_VIEW_GROUP, {VIEW_GROUP}, {READ}),
@@ -60,8 +62,16 @@ POLICY = [
     ("the local operator, even with groups", OPERATOR, {EDIT_GROUP}, set()),
 ]
 ACTIONS = {
-    READ: {Action.ITEM_READ, Action.ITEM_LIST},
-    CHANGE: {Action.ITEM_UPDATE, Action.ITEM_ACTIVATE, Action.ITEM_DEACTIVATE},
+    READ: {Action.ITEM_READ, Action.ITEM_LIST, Action.ITEM_HISTORY, Action.ITEM_READ_VERSION},
+    CHANGE: {
+        Action.ITEM_UPDATE,
+        Action.ITEM_ACTIVATE,
+        Action.ITEM_DEACTIVATE,
+        Action.ITEM_SHARE,
+        Action.ITEM_RESTORE,
+        Action.ITEM_PRUNE,
+    },
+    OWN: {Action.ITEM_ERASE},
 }
 
 
@@ -100,10 +110,13 @@ def test_an_action_that_is_not_one_on_items_is_denied_even_to_the_owner(action: 
 
 OPERATION = {
     Action.USER_CREATE, Action.USER_UPDATE, Action.GROUP_CREATE, Action.ACCESS_KEY_CREATE,
-    Action.ACCESS_KEY_UPDATE, Action.ACCESS_KEY_REVEAL, Action.AUDIT_READ, Action.VAULT_CREATE,
+    Action.ACCESS_KEY_UPDATE, Action.ACCESS_KEY_REVEAL, Action.AUDIT_READ, Action.VAULT_CREATE, Action.TRANSFER_LIST,
 }  # fmt: skip
-EVERYDAY = {Action.ITEM_CREATE, Action.ITEM_LIST, Action.TOKEN_ISSUE, Action.ACCOUNT_READ}
-ADMINISTRATION: set[Action] = set()
+EVERYDAY = {Action.ITEM_CREATE, Action.ITEM_LIST, Action.ITEM_BATCH, Action.TOKEN_ISSUE, Action.ACCOUNT_READ}
+ADMINISTRATION = {
+    Action.TRANSFER_REQUEST, Action.TRANSFER_APPROVE, Action.TRANSFER_FINISH, Action.TRANSFER_CANCEL,
+    Action.TRANSFER_LIST, Action.ITEM_TRANSFER,
+}  # fmt: skip
 ADMINISTRATOR = Actor(UserId(1), AccessKeyId(7), is_admin=True)
 
 
@@ -117,3 +130,33 @@ def test_outside_items_users_do_everyday_things_and_the_operator_administers(act
 
 def test_every_action_has_a_place_in_the_policy() -> None:
     assert set(NEEDED_RIGHT) | USER_ACTIONS | ADMINISTRATOR_ACTIONS | OPERATOR_ACTIONS == set(Action)
+
+
+REQUESTER, APPROVER, HEIR = (Actor(UserId(n), AccessKeyId(1), is_admin=True) for n in range(21, 24))
+TRANSFER = Transfer(
+    TransferId(1), 1, UserId(20), HEIR.user_id, REQUESTER.user_id, 100, TransferState.REQUESTED, UserId(0), 0
+)
+
+
+@pytest.mark.parametrize("action", [Action.TRANSFER_APPROVE, Action.TRANSFER_FINISH, Action.ITEM_TRANSFER])
+@pytest.mark.parametrize(
+    ("actor", "is_allowed"),
+    [
+        (APPROVER, True),
+        (REQUESTER, False),
+        (HEIR, False),
+        (Actor(APPROVER.user_id, AccessKeyId(1)), False),
+        (Actor(UserId(20), AccessKeyId(1)), False),
+        (OPERATOR, False),
+        (NOBODY, False),
+    ],
+)
+def test_a_transfer_takes_a_second_administrator_who_gains_nothing(
+    actor: Actor, is_allowed: bool, action: Action
+) -> None:
+    assert decide_on_transfer(actor, action, TRANSFER).is_allowed == is_allowed
+
+
+@pytest.mark.parametrize("action", sorted(ADMINISTRATION))
+def test_no_administrator_has_a_right_on_an_item_through_a_transfer(action: Action) -> None:
+    assert not decide_on_item(ADMINISTRATOR, action, META, set()).is_allowed

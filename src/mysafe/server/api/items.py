@@ -57,7 +57,7 @@ def read(wire: Wire, call: Call) -> Step:
 def update(wire: Wire, call: Call) -> Step:
     """PUT /api/mysafe/KIND/update/{identifier}; `If-Match` is honoured (RFC 9110, 13.1.1)."""
     change = Deferred(lambda: read_change(call.fields(), wire.shape, call.compatibility))
-    work = partial(items.update, ref=_ref(wire, call), change=change, expected_versions=_expected_versions(call))
+    work = partial(items.update, ref=_ref(wire, call), change=change, expected_versions=expected_versions(call))
     return Step(work, partial(_changed, wire, call, 200, wire.texts.updated))
 
 
@@ -88,7 +88,7 @@ def _ref(wire: Wire, call: Call) -> ItemRef:
     return ItemRef(wire.kind, ItemId(parse_identifier(call.identifier)))
 
 
-def _expected_versions(call: Call) -> frozenset[int] | None:
+def expected_versions(call: Call) -> frozenset[int] | None:
     """Return the versions an If-Match header names, None without one or for `*`. A weak tag matches nothing."""
     header = call.headers.get(b"if-match")
     text = header.decode("latin-1").strip() if header is not None else "*"
