@@ -164,11 +164,15 @@ def candidates(tx: Transaction, kind: str, user_id: int) -> list[ItemRow]:
 
 
 def erase(tx: Transaction, row: ItemRow, grants: Grants) -> bool:
-    """Remove an item and its entries of the index; return False if the stored one is not this version."""
+    """Remove an item and its entries of the index; return False if the stored one is not this version.
+
+    The journal is emptied after the commit, so that the removed bytes are not in there either.
+    """
     if not tx.execute(_ERASE, row.kind, row.id, row.version):
         return False
     if grants:
         tx.execute_many(_DROP_GRANT, _grant_rows(row, grants))
+    tx.empty_journal_afterwards()
     return True
 
 
