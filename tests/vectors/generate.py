@@ -131,6 +131,7 @@ def keyed_hashes_v1() -> Json:
             [["group", "the team"], index.group_name("The Team").hex()],
             [["client", "0123ABC"], index.client_id("0123ABC").hex()],
             [["token", token], index.token(token).hex()],
+            [["transfer", 3], index.transfer(3).hex()],
             [["ident", 7, "Zoë-1"], index.identifier_code(7, "Zoe\u0308-1").hex()],
         ],
         "verifiers": [

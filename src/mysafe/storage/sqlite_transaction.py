@@ -28,7 +28,7 @@ _GIVE_BACK = "UPDATE sequences SET next = ? WHERE name = ? AND next = ?"
 class SqliteTransaction:
     """Run statements on one connection, used by one thread. `has_written` says whether a change was tried.
 
-    `is_journal_unwanted` says that something was deleted that must not stay in the journal. A rollback leaves it as it is.
+    `is_journal_unwanted` says that something was deleted that must not stay in the journal; a rollback leaves it so.
     """
 
     def __init__(self, connection: apsw.Connection) -> None:

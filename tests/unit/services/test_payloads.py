@@ -12,11 +12,12 @@ from hypothesis import strategies as st
 
 from mysafe.audit.events import Details
 from mysafe.domain.access_keys import AccessKey, AccessToken
-from mysafe.domain.ids import AccessKeyId, GroupId, Kind, TokenId, UserId
+from mysafe.domain.ids import AccessKeyId, GroupId, Kind, TokenId, TransferId, UserId
 from mysafe.domain.items import ApiSecret, ItemMeta, NoteSecret, PasswordSecret
 from mysafe.domain.principals import Group, User
 from mysafe.domain.secret_text import SecretText
 from mysafe.domain.sharing import AclEntry, PrincipalType
+from mysafe.domain.transfers import Transfer, TransferState
 from mysafe.services import payloads
 
 TEXT = st.text(st.characters(codec="utf-8"))
@@ -38,6 +39,7 @@ KEY = AccessKey(
     is_revoked=False,
     created_at=9,
 )
+TRANSFER = Transfer(TransferId(4), 2, UserId(1), UserId(2), UserId(3), 99, TransferState.APPROVED, UserId(5), 9)
 TOKEN = AccessToken(TokenId(6), b"v" * 32, AccessKeyId(5), UserId(7), 2, 3609)
 
 
@@ -81,10 +83,29 @@ def test_principals_and_credentials_come_back() -> None:
     expiring = replace(KEY, expires_at=99, is_revoked=True)
     assert payloads.decode_access_key(payloads.encode_access_key(expiring), 5, 2, 9) == expiring
     assert payloads.decode_token(payloads.encode_token(TOKEN), 6, 1, 9) == TOKEN
+    transfer = payloads.decode_transfer(payloads.encode_transfer(TRANSFER), 4, 2, 9)
+    assert (transfer, type(transfer.state)) == (TRANSFER, TransferState)
     for phc in (None, "$argon2id$"):
         assert payloads.decode_user_credentials(payloads.encode_user_credentials(phc)) == phc
     details = Details("10.0.0.1", "curl", "name", "reason")
     assert payloads.decode_details(payloads.encode_details(details)) == details
+
+
+@given(TEXT, TEXT, TEXT, TEXT)
+def test_what_changed_in_a_secret_is_named(one: str, two: str, three: str, four: str) -> None:
+    before = ApiSecret(SecretText(one), SecretText(two), SecretText("o"))
+    after = ApiSecret(SecretText(three), SecretText(four), SecretText("o"))
+    changed = payloads.changed_fields(after, payloads.encode_secret(before), payloads.encode_secret(after))
+    assert ("client_id" in changed, "client_secret" in changed) == (one != three, two != four)
+    assert "notes" not in changed
+
+
+def test_a_seed_that_comes_and_goes_is_a_change() -> None:
+    with_seed = PasswordSecret(SecretText("p"), SecretText("JBSWY3DPEHPK3PXP"), SecretText(""))
+    without = with_seed._replace(secret_key=None)
+    for before, after in ((with_seed, without), (without, with_seed)):
+        parts = payloads.encode_secret(before), payloads.encode_secret(after)
+        assert payloads.changed_fields(after, *parts) == ("secret_key",)
 
 
 @pytest.mark.parametrize(
