@@ -93,9 +93,12 @@ def test_the_items_of_an_owner_come_in_order_and_bounded(engine: SqliteEngine) -
     owned = partial(items.owned_by, kind="password", owner_id=2)
     assert [row.id for row in engine.look(partial(owned, after=0)).result()] == list(range(1, 151, 2))
     assert [row.id for row in engine.look(partial(owned, after=147)).result()] == [149]
-    engine.submit(
-        lambda tx: [items.insert(tx, item_row(number, owner_id=3), []) for number in range(200, 320)]
-    ).result()
+
+    def fill_more(tx: Transaction) -> None:
+        for number in range(200, 320):
+            items.insert(tx, item_row(number, owner_id=3), [])
+
+    engine.submit(fill_more).result()
     assert len(engine.look(partial(items.owned_by, kind="password", owner_id=3, after=0)).result()) == 100
 
 
