@@ -32,6 +32,7 @@ from mysafe.services import health
 from mysafe.services import keys as key_ceremony
 from mysafe.services.accounts.key_rules import KeyRules
 from mysafe.services.authentication import local_operator
+from mysafe.services.custody.history import Retention
 from mysafe.services.unit_of_work import UnitOfWork
 from mysafe.services.vault import Vault
 from mysafe.storage.engine import StorageRefused
@@ -182,7 +183,9 @@ def open_vault(settings: Settings, *, clock: Clock = time.time) -> Vault:
         engine.close()
         raise
     rules = KeyRules(settings.access_keys_rsa_bits, is_secret_kept=settings.access_keys_reveal == "reauth")
-    return Vault(engine, keys, clock=clock, node=f"{os.uname().nodename}:{os.getpid()}", key_rules=rules)
+    retention = Retention(settings.items_versions_kept_days, settings.items_erase_after_days)
+    node = f"{os.uname().nodename}:{os.getpid()}"
+    return Vault(engine, keys, clock=clock, node=node, key_rules=rules, retention=retention)
 
 
 def asgi_app(vault: Vault, settings: Settings, *, ticks: Callable[[], int] = time.monotonic_ns) -> Api:

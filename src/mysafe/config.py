@@ -121,6 +121,13 @@ class Settings:
     """Whether the client secret of an access key can be shown again: `reauth`, after the password of its owner, or by
     the local operator; a sealed copy is kept for that. Or `once`: of keys that are made from then on no copy is kept.
     Limits: reauth or once."""
+    items_erase_after_days: int = 0
+    """How long an item must have been inactive and unchanged before its owner can erase it. Unit: days; 0 is not at
+    all. Limits: 0 to 36500."""
+
+    items_versions_kept_days: int = 0
+    """How long a version of an item is kept after it was replaced. Older ones are removed when the item changes, a
+    hundred at a time, and cannot be restored. Unit: days; 0 keeps all for ever. Limits: 0 to 36500."""
 
     notes_max_characters: int = 900
     """Longest text of a note. The largest accepted request body grows with it. Unit: Unicode code points.
@@ -192,7 +199,7 @@ def toml_key(name: str) -> tuple[str, str]:
     """Return table and key of a field in the settings file; the table is "" at the top."""
     if name in {"data", "database", "key_file"}:
         return "", name
-    for table in ("access_keys", "compat", "notes"):
+    for table in ("access_keys", "compat", "items", "notes"):
         if name.startswith(f"{table}_"):
             return table, name.removeprefix(f"{table}_")
     return "server", name
@@ -372,6 +379,8 @@ _READERS: dict[str, Callable[[str, _Given], object]] = {
     "compat_list_inactive": _flag,
     "access_keys_rsa_bits": _choice("4096", "8192"),
     "access_keys_reveal": _word("reauth", "once"),
+    "items_erase_after_days": _number(0, 36_500, is_whole=True),
+    "items_versions_kept_days": _number(0, 36_500, is_whole=True),
     "notes_max_characters": _number(1, _LONGEST_NOTES, is_whole=True),
 }
 

@@ -156,6 +156,18 @@ def test_the_audit_log_can_be_read(served: Installation) -> None:
     assert len(created["envelope_sha256"]) == 64
 
 
+def test_transfers_are_listed_for_the_operator(served: Installation) -> None:
+    for name, is_admin in (("gil", True), ("hal", False), ("ivo", False)):
+        attempt(served, "user", "add", name, *(["--admin"] if is_admin else []))
+    attempt(served, "user", "disable", "hal")
+    token = served.token(served.new_key("gil"))
+    status, body = served.call("POST", "/api/manage/transfers", {"from": "hal", "to": "ivo"}, token)
+    assert status == 201
+    status, out, err = attempt(served, "transfer", "list")
+    assert (status, err) == (0, "")
+    assert out.startswith(f"transfer {body['identifier']}  requested  from hal to ivo  requested by gil  good until ")
+
+
 def test_an_entry_cannot_move_the_cursor(served: Installation) -> None:
     attempt(served, "user", "add", "fay")
     served.call("POST", "/api/mysafe/password", {**ITEM, "name": "\x1b[2Jname"}, served.token(served.new_key("fay")))

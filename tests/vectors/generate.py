@@ -132,6 +132,7 @@ def keyed_hashes_v1() -> Json:
             [["private_group", 7, "the team"], index.private_group_name(7, "The Team").hex()],
             [["client", "0123ABC"], index.client_id("0123ABC").hex()],
             [["token", token], index.token(token).hex()],
+            [["transfer", 3], index.transfer(3).hex()],
             [["ident", 7, "Zoë-1"], index.identifier_code(7, "Zoe\u0308-1").hex()],
         ],
         "verifiers": [

@@ -16,6 +16,7 @@ from mysafe.domain.ids import ItemRef, UserId
 from mysafe.domain.items import ItemMeta
 from mysafe.domain.principals import Actor, Group
 from mysafe.domain.sharing import PrincipalType
+from mysafe.domain.transfers import Transfer
 
 
 class Right(IntEnum):
@@ -42,6 +43,12 @@ NEEDED_RIGHT = {
     Action.ITEM_UPDATE: Right.EDIT,
     Action.ITEM_ACTIVATE: Right.EDIT,
     Action.ITEM_DEACTIVATE: Right.EDIT,
+    Action.ITEM_SHARE: Right.EDIT,
+    Action.ITEM_HISTORY: Right.VIEW,
+    Action.ITEM_READ_VERSION: Right.VIEW,
+    Action.ITEM_RESTORE: Right.EDIT,
+    Action.ITEM_PRUNE: Right.EDIT,
+    Action.ITEM_ERASE: Right.OWN,
 }
 """The least right on an item that each action on an item needs (contract 1.7)."""
 
@@ -72,6 +79,7 @@ PRIVATE_GROUP_ACTIONS = frozenset(
 USER_ACTIONS = PRIVATE_GROUP_ACTIONS | {
     Action.ITEM_CREATE,
     Action.ITEM_LIST,
+    Action.ITEM_BATCH,
     Action.TOKEN_ISSUE,
     Action.ACCOUNT_READ,
     Action.ACCOUNT_SECURE,
@@ -82,26 +90,45 @@ USER_ACTIONS = PRIVATE_GROUP_ACTIONS | {
 }
 """What every authenticated user may do without a right on an item."""
 
-CONFINED_ACTIONS = frozenset({Action.ITEM_CREATE, Action.ITEM_LIST, Action.TOKEN_ISSUE, Action.ACCOUNT_READ})
+CONFINED_ACTIONS = frozenset(
+    {Action.ITEM_CREATE, Action.ITEM_LIST, Action.ITEM_BATCH, Action.TOKEN_ISSUE, Action.ACCOUNT_READ}
+)
 """What is left of these, whoever the user is, for an access key that is confined to some items."""
 
-ADMINISTRATOR_ACTIONS = GROUP_ACTIONS | {
-    Action.ACCESS_KEY_LIST_ALL,
-    Action.USER_CREATE,
-    Action.USER_LIST,
-    Action.USER_READ,
-    Action.USER_UPDATE,
-    Action.USER_ENABLE,
-    Action.USER_DISABLE,
-    Action.GROUP_CREATE,
-    Action.GROUP_LIST,
-}
+TRANSFER_ACTIONS = frozenset(
+    {
+        Action.TRANSFER_REQUEST,
+        Action.TRANSFER_APPROVE,
+        Action.TRANSFER_FINISH,
+        Action.TRANSFER_CANCEL,
+        Action.ITEM_TRANSFER,
+    }
+)
+"""What takes two administrators who are people: the local operator is none."""
+
+ADMINISTRATOR_ACTIONS = (
+    GROUP_ACTIONS
+    | TRANSFER_ACTIONS
+    | {
+        Action.TRANSFER_LIST,
+        Action.ACCESS_KEY_LIST_ALL,
+        Action.USER_CREATE,
+        Action.USER_LIST,
+        Action.USER_READ,
+        Action.USER_UPDATE,
+        Action.USER_ENABLE,
+        Action.USER_DISABLE,
+        Action.GROUP_CREATE,
+        Action.GROUP_LIST,
+    }
+)
 """What an administrator may do besides what every user may. None of them shows or changes content (R-AZ-07)."""
 
-OPERATOR_ACTIONS = ADMINISTRATOR_ACTIONS | frozenset(
+OPERATOR_ACTIONS = (ADMINISTRATOR_ACTIONS - TRANSFER_ACTIONS) | frozenset(
     {
         Action.USER_RESET,
         Action.AUDIT_READ,
+        Action.TRANSFER_LIST,
         Action.VAULT_CREATE,
     }
 )
@@ -207,3 +234,14 @@ def decide_on_group(actor: Actor, action: Action, group: Group) -> Decision:
     if action is Action.PRIVATE_GROUP_READ and group.shows_itself_to(actor.user_id):
         return ALLOWED
     return Decision(is_allowed=False, reason="is not the owner of the group")
+
+
+def decide_on_transfer(actor: Actor, action: Action, transfer: Transfer) -> Decision:
+    """Return whether `actor` may approve or carry out a transfer of items, or give its approval a result.
+
+    It takes two administrators, and neither of them may be who receives the items (R-AZ-07).
+    """
+    decision = decide(actor, action)
+    if decision.is_allowed and actor.user_id in {transfer.requested_by, transfer.to_user}:
+        return Decision(is_allowed=False, reason="needs an administrator who neither requested it nor receives items")
+    return decision

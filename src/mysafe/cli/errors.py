@@ -41,6 +41,7 @@ _TABLE: dict[type[errors.VaultError], tuple[int, str]] = {
     errors.VersionMismatch: (REFUSED, "the item was changed meanwhile"),
     errors.Inactive: (REFUSED, "the {what} is disabled"),
     errors.Conflict: (REFUSED, "the name is taken by another {what}"),
+    errors.WrongState: (REFUSED, "{reason}"),
     errors.NotEncryptable: (REFUSED, "the value is too long to be encrypted for the access key"),
     errors.NotAuthenticated: (REFUSED, "the credential was not accepted"),
     errors.CallForbidden: (REFUSED, "the access key may not be used from here"),

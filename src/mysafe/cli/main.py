@@ -41,6 +41,8 @@ def _parser() -> argparse.ArgumentParser:
     _add_groups(_group(commands, "group", "groups of users"))
     _add_access_keys(_group(commands, "access-key", "access keys of programs"))
     _add_audit(_group(commands, "audit", "the audit log"))
+    transfers = _group(commands, "transfer", "transfers of the items of users who left")
+    _add(transfers, "list", "print all transfers, newest first", "transfer list")
     _add(commands, "doctor", "say what is unsafe", "doctor")
     return parser
 

@@ -15,6 +15,7 @@ from mysafe.cli.local_vault import operate, printable
 from mysafe.cli.terminal import Command, Options
 from mysafe.config import FLAGS, Loaded, find_settings_file, load_with_sources
 from mysafe.services import audit_trail
+from mysafe.services.accounts import transfers
 
 
 def run(options: Options) -> int:
@@ -85,6 +86,20 @@ def _moment(fields: Mapping[str, object]) -> str:
     return at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
+def _list_transfers(options: Options, loaded: Loaded) -> int:
+    for one in operate(loaded, transfers.list_all):
+        words = (
+            f"transfer {one.transfer.id}",
+            "expired" if one.is_expired else one.transfer.state.value,
+            f"from {one.from_user} to {one.to_user}",
+            f"requested by {one.requested_by}",
+            f"approved by {one.approved_by}" if one.approved_by else "",
+            f"good until {_moment({'at_ms': one.transfer.expires_at * 1000})}",
+        )
+        print("  ".join(printable(word) for word in words if word))
+    return 0
+
+
 _COMMANDS: dict[str, Command] = {
     "init": _init,
     "serve": _serve,
@@ -93,4 +108,5 @@ _COMMANDS: dict[str, Command] = {
     **groups.COMMANDS,
     **access_keys.COMMANDS,
     "audit tail": _tail_audit,
+    "transfer list": _list_transfers,
 }

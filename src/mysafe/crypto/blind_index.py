@@ -52,6 +52,10 @@ class BlindIndex:
         """Return the index of an identifier code of an owner. Canonically equal texts are equal (NFC); case counts."""
         return self._of("ident", owner_id, unicodedata.normalize("NFC", text))
 
+    def transfer(self, number: int) -> bytes:
+        """Return the index of a transfer of items, which has no name but its number."""
+        return self._of("transfer", number)
+
     def _of_new_name(self, label: str, text: str) -> bytes:
         return self._of(label, caseless(text))
 

@@ -20,6 +20,7 @@
     ├ Conflict
     ├ LastAdministrator
     ├ WrongPassword
+    ├ WrongState
     ├ VersionMismatch
     ├ NotEncryptable
     ├ NotAuthenticated
@@ -161,6 +162,14 @@ class LastAdministrator(VaultError):
 
 class WrongPassword(VaultError):
     """The password given to prove who calls is not that of the user, or the user has none."""
+
+
+class WrongState(VaultError):
+    """The record is not in the state that this needs. `reason` is for the audit log, not for the caller."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
 
 
 class VersionMismatch(VaultError):

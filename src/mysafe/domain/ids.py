@@ -8,6 +8,7 @@ UserId = NewType("UserId", int)
 GroupId = NewType("GroupId", int)
 AccessKeyId = NewType("AccessKeyId", int)
 TokenId = NewType("TokenId", int)
+TransferId = NewType("TransferId", int)
 ItemId = NewType("ItemId", int)
 
 LARGEST_ID = 2**63 - 1

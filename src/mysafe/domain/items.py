@@ -14,6 +14,7 @@ class ItemMeta(NamedTuple):
 
     `owner_id` repeats the row's owner, so that an edited column is noticed.
     `author_id` made this version, at `updated_at`; times are Unix seconds. What a kind does not have is "".
+    `changed` names the fields in which this version differs from the one before, those of the secret included.
     The order of the fields is the order of the stored payload: append only, with a default.
     """
 
@@ -29,6 +30,7 @@ class ItemMeta(NamedTuple):
     updated_at: int
     identifier_code: str = ""
     method: str = ""
+    changed: tuple[str, ...] = ()
 
 
 class PasswordSecret(NamedTuple):

@@ -32,6 +32,17 @@ class ShareRequest(NamedTuple):
     can_edit: bool
 
 
+class SharingChange(NamedTuple):
+    """What is to become of the shares of an item. None leaves those of users, or of groups.
+
+    With `is_added`, the shares are added and all others stay; without, they replace the whole list.
+    """
+
+    users: tuple[ShareRequest, ...] | None
+    groups: tuple[ShareRequest, ...] | None
+    is_added: bool
+
+
 class NamedShare(NamedTuple):
     """One share as shown: the name of the user or group, and its right."""
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from mysafe.domain.actions import Action
 from mysafe.server.api import items, oauth2
 from mysafe.server.api.call import Match, Operation
-from mysafe.server.api.manage import access_keys, groups, me, users
+from mysafe.server.api.manage import access_keys, batch, groups, history, me, transfers, users
 from mysafe.server.paths import canonical_path
 
 OPERATIONS = (
@@ -18,6 +18,9 @@ OPERATIONS = (
     *access_keys.OPERATIONS,
     *users.OPERATIONS,
     *groups.OPERATIONS,
+    *history.OPERATIONS,
+    *batch.OPERATIONS,
+    *transfers.OPERATIONS,
 )
 
 _IDENTIFIER = "/{identifier}"

@@ -7,4 +7,4 @@ from mysafe.services.unit_of_work import UnitOfWork
 
 def tail(uow: UnitOfWork, limit: int) -> list[AuditEntry]:
     """Return the newest `limit` entries, oldest first. Reading the log is recorded too. Raises AccessDenied."""
-    return uow.newest_entries(limit)
+    return uow.registry.newest_entries(limit)

@@ -19,8 +19,8 @@ from mysafe.domain.items import (
     NoteSecret,
     PasswordSecret,
 )
-from mysafe.domain.sharing import AclEntry, UnsharedName
-from mysafe.services.sharing import reshare, resolve, shares_of
+from mysafe.domain.sharing import AclEntry, SharingChange, UnsharedName
+from mysafe.services.sharing import reshare, resolve, shares_of, with_added
 from mysafe.services.unit_of_work import Grant, UnitOfWork
 
 
@@ -45,7 +45,7 @@ def read(uow: UnitOfWork, ref: ItemRef) -> ItemView:
     secret = uow.open(grant)
     seed = secret.secret_key if isinstance(secret, PasswordSecret) else None
     code = totp_code(seed, uow.principals.now) if seed else None
-    return _as_the_key_asks(uow, ItemView(grant.item, secret, shares_of(uow.principals, grant.item.meta.acl), code))
+    return as_the_key_asks(uow, ItemView(grant.item, secret, shares_of(uow.principals, grant.item.meta.acl), code))
 
 
 def update(
@@ -80,7 +80,7 @@ def update(
 
 def _echoed(uow: UnitOfWork, view: ItemView) -> ItemView:
     """Return what the answer to a change is made of. Only that of an API secret echoes a sensitive value."""
-    return _as_the_key_asks(uow, view) if view.item.ref.kind is Kind.API_SECRET else view
+    return as_the_key_asks(uow, view) if view.item.ref.kind is Kind.API_SECRET else view
 
 
 def _changed_secret(secret: ItemSecret, wanted: ItemChange) -> ItemSecret:
@@ -121,7 +121,24 @@ def set_active(uow: UnitOfWork, ref: ItemRef, *, is_active: bool) -> bool:
     return True
 
 
-def _as_the_key_asks(uow: UnitOfWork, view: ItemView) -> ItemView:
+def share(uow: UnitOfWork, ref: ItemRef, wanted: SharingChange) -> tuple[bool, tuple[UnsharedName, ...]]:
+    """Change who may view or edit an item; return whether that changed anything, and names nobody can share with.
+
+    Raises NotFound, AccessDenied.
+    """
+    grant = _granted(uow, Action.ITEM_SHARE, ref)
+    meta = grant.item.meta
+    acl, unshared = _changed_acl(uow, meta, ItemChange(users=wanted.users, groups=wanted.groups))
+    if wanted.is_added:
+        acl = with_added(meta.acl, acl)
+    if set(acl) == set(meta.acl):
+        uow.keep(grant)
+        return False, unshared
+    uow.amend(grant, meta._replace(acl=acl, author_id=uow.actor.user_id, updated_at=uow.principals.now))
+    return True, unshared
+
+
+def as_the_key_asks(uow: UnitOfWork, view: ItemView) -> ItemView:
     """Return a view whose sensitive values are encrypted if the call's access key encrypts, else the same view.
 
     These are the password, the TOTP seed, the content of a note and the client secret; all else stays clear.

@@ -13,10 +13,11 @@ import msgspec
 
 from mysafe.audit.events import Details
 from mysafe.domain.access_keys import AccessKey, AccessToken, KeySecrets
-from mysafe.domain.ids import AccessKeyId, GroupId, ItemId, ItemRef, Kind, TokenId, UserId
+from mysafe.domain.ids import AccessKeyId, GroupId, ItemId, ItemRef, Kind, TokenId, TransferId, UserId
 from mysafe.domain.items import ApiSecret, ItemMeta, ItemSecret, NoteSecret, PasswordSecret
 from mysafe.domain.principals import Group, Joined, User
 from mysafe.domain.secret_text import SecretText
+from mysafe.domain.transfers import Transfer, TransferState
 
 SCHEMA = 1
 
@@ -77,6 +78,15 @@ class _Token(NamedTuple):
     key_epoch: int = 1
 
 
+class _Transfer(NamedTuple):
+    from_user: int
+    to_user: int
+    requested_by: int
+    expires_at: int
+    state: TransferState
+    approved_by: int
+
+
 class _Password(NamedTuple):
     password: str
     secret_key: str | None
@@ -100,6 +110,8 @@ _user = msgspec.msgpack.Decoder(_User)
 _group = msgspec.msgpack.Decoder(_Group)
 _access_key = msgspec.msgpack.Decoder(_AccessKey)
 _token = msgspec.msgpack.Decoder(_Token)
+_transfer = msgspec.msgpack.Decoder(_Transfer)
+_any_array = msgspec.msgpack.Decoder(list[object])
 _password = msgspec.msgpack.Decoder(_Password)
 _note = msgspec.msgpack.Decoder(_Note)
 _api_secret = msgspec.msgpack.Decoder(_ApiSecret)
@@ -154,6 +166,17 @@ def decode_secret(kind: Kind, payload: bytes) -> ItemSecret:
             return ApiSecret(SecretText(fields.client_id), SecretText(fields.client_secret), SecretText(fields.notes))
         case _:
             assert_never(kind)
+
+
+def changed_fields(secret: ItemSecret, before: bytes, after: bytes) -> tuple[str, ...]:
+    """Return the names of the fields in which two payloads of a secret part differ, never what is in them.
+
+    Args:
+        secret: gives the names; its payload is `after`.
+        before, after: payloads, as `encode_secret` makes them. Raises PayloadUnknown.
+    """
+    pairs = zip(secret._fields, _decode(before, _any_array), _decode(after, _any_array), strict=False)
+    return tuple(name for name, old, new in pairs if old != new)
 
 
 def encode_user(user: User) -> bytes:
@@ -299,6 +322,35 @@ def decode_token(payload: bytes, token_id: int, version: int, created_at: int) -
     verifier, key_id, user_id, auth_epoch, expires_at, key_epoch = _decode(payload, _token)
     return AccessToken(
         TokenId(token_id), verifier, AccessKeyId(key_id), UserId(user_id), auth_epoch, expires_at, key_epoch
+    )
+
+
+def encode_transfer(transfer: Transfer) -> bytes:
+    """Return the payload of a transfer of items."""
+    fields = _Transfer(
+        transfer.from_user,
+        transfer.to_user,
+        transfer.requested_by,
+        transfer.expires_at,
+        transfer.state,
+        transfer.approved_by,
+    )
+    return _encode((SCHEMA, fields))
+
+
+def decode_transfer(payload: bytes, transfer_id: int, version: int, created_at: int) -> Transfer:
+    """Return a transfer of items. Raises PayloadUnknown."""
+    fields = _decode(payload, _transfer)
+    return Transfer(
+        id=TransferId(transfer_id),
+        version=version,
+        from_user=UserId(fields.from_user),
+        to_user=UserId(fields.to_user),
+        requested_by=UserId(fields.requested_by),
+        expires_at=fields.expires_at,
+        state=fields.state,
+        approved_by=UserId(fields.approved_by),
+        created_at=created_at,
     )
 
 

@@ -8,14 +8,15 @@ from typing import NamedTuple, TypeVar
 from mysafe.crypto.aead import SealBroken
 from mysafe.crypto.records import RecordAddress
 from mysafe.domain.access_keys import AccessKey, ClientCredentials, Session
-from mysafe.domain.ids import AccessKeyId, GroupId, UserId
+from mysafe.domain.ids import LARGEST_ID, AccessKeyId, GroupId, TransferId, UserId
 from mysafe.domain.principals import Group, User
+from mysafe.domain.transfers import Transfer
 from mysafe.services import payloads
 from mysafe.services.keys import VaultKeys
 from mysafe.services.opened_rows import OpenedRows
 from mysafe.storage import principals as store
 from mysafe.storage.engine import Transaction
-from mysafe.storage.principals import ACCESS_KEYS, GROUPS, TOKENS, USERS, RecordRow, RecordTable
+from mysafe.storage.principals import ACCESS_KEYS, GROUPS, TOKENS, TRANSFERS, USERS, RecordRow, RecordTable
 
 T = TypeVar("T")
 
@@ -117,6 +118,16 @@ class Principals:
         index = self._keys.index.token(text)
         return TOKENS.remembered_by_index(self._tx, index, lambda row: self._open_session(text, row))
 
+    def transfer(self, transfer_id: TransferId) -> Transfer | None:
+        """Return a transfer of items by id."""
+        if transfer_id > LARGEST_ID:
+            return None
+        return TRANSFERS.remembered(self._tx, transfer_id, self._open_transfer)
+
+    def transfers(self) -> list[Transfer]:
+        """Return all transfers of items, ascending by id."""
+        return [self._open_transfer(row) for row in TRANSFERS.all(self._tx)]
+
     def is_client_secret(self, key: AccessKey | None, credentials: ClientCredentials) -> bool:
         """Return whether the secret is the key's; the work is the same when there is no key."""
         verifiers = self._keys.verifiers
@@ -151,6 +162,9 @@ class Principals:
     def _open_access_key(self, row: RecordRow) -> AccessKey:
         return self._open(ACCESS_KEYS, row, payloads.decode_access_key)
 
+    def _open_transfer(self, row: RecordRow) -> Transfer:
+        return self._open(TRANSFERS, row, payloads.decode_transfer)
+
     def _open(self, table: RecordTable, row: RecordRow, decode: Decoder[T]) -> T:
         opened = self._opened.get(table.name, row.id, row)
         if opened is None:
@@ -172,5 +186,7 @@ class Principals:
                 return bidx == self._group_index(opened) and row.owner_id == opened.owner_id
             case AccessKey():
                 return bidx == index.client_id(opened.client_id)
+            case Transfer():
+                return bidx == index.transfer(opened.id)
             case _:
                 return True

@@ -46,6 +46,7 @@ RESULTS: tuple[tuple[type[Exception], Result], ...] = (
     (errors.Conflict, Result.CONFLICT),
     (errors.LastAdministrator, Result.CONFLICT),
     (errors.VersionMismatch, Result.CONFLICT),
+    (errors.WrongState, Result.CONFLICT),
     (errors.InvalidInput, Result.INVALID),
     (errors.TooMany, Result.THROTTLED),
 )
@@ -94,6 +95,10 @@ class Recorder:
     def allowed(self, action: Action, subject: Subject = NOTHING) -> None:
         """Record that `action` was allowed. Raises AuditUnwritable, and then nothing may be revealed."""
         self._write(self._row(action, Result.ALLOWED, subject, ""))
+
+    def left_out(self, action: Action, result: Result, subject: Subject, reason: str) -> None:
+        """Record that one of several things an action is about was left as it is, while the unit goes on."""
+        self._write(self._row(action, result, subject, reason))
 
     def check_settled(self) -> None:
         """Raise RuntimeError, which undoes the unit, if an action was allowed and no row says so."""

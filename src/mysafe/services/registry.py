@@ -4,20 +4,23 @@
 from collections.abc import Callable
 from dataclasses import replace
 
+from mysafe.audit.events import AuditEntry
 from mysafe.authz.decide import decide_on_group
 from mysafe.crypto.records import RecordAddress
 from mysafe.domain.access_keys import MOST_ITEMS_OF_A_KEY, AccessKey, AccessToken, KeySecrets
 from mysafe.domain.actions import Action
 from mysafe.domain.errors import AccessDenied, Busy, NotFound
-from mysafe.domain.ids import LARGEST_ID, AccessKeyId, GroupId, ItemRef, TokenId, UserId
+from mysafe.domain.ids import LARGEST_ID, AccessKeyId, GroupId, ItemRef, TokenId, TransferId, UserId
 from mysafe.domain.principals import Group, User
 from mysafe.domain.secret_text import SecretText
+from mysafe.domain.transfers import Transfer
 from mysafe.services import payloads
 from mysafe.services.keys import VaultKeys, envelope_digest
-from mysafe.services.recording import Recorder, Subject
+from mysafe.services.recording import Recorder, Subject, open_row
+from mysafe.storage import audit_log
 from mysafe.storage import principals as store
 from mysafe.storage.engine import Transaction
-from mysafe.storage.principals import ACCESS_KEYS, GROUPS, TOKENS, USERS, RecordRow, RecordTable
+from mysafe.storage.principals import ACCESS_KEYS, GROUPS, TOKENS, TRANSFERS, USERS, RecordRow, RecordTable
 
 NO_SECRETS = KeySecrets()
 
@@ -229,6 +232,37 @@ class Registry:
         self._insert(TOKENS, row, Action.TOKEN_ISSUE, "")
         store.note_login(self._tx, token.user_id, self._now)
         return token
+
+    def add_transfer(self, transfer: Transfer) -> Transfer:
+        """Store the request of a transfer of items and return it with its id and time."""
+        self._recorder.permit(Action.TRANSFER_REQUEST)
+        number = TransferId(self._tx.next_id("transfers"))
+        transfer = replace(transfer, id=number, version=1, created_at=self._now)
+        self._insert(TRANSFERS, self._seal_transfer(transfer), Action.TRANSFER_REQUEST, "")
+        return transfer
+
+    def change_transfer(self, transfer: Transfer, action: Action) -> Transfer:
+        """Store the next version of a transfer of items after `action`, and return it."""
+        self._recorder.permit(action)
+        transfer = replace(transfer, version=transfer.version + 1)
+        self._replace(TRANSFERS, self._seal_transfer(transfer), action, "")
+        return transfer
+
+    def newest_entries(self, limit: int) -> list[AuditEntry]:
+        """Return the newest audit entries, oldest first; that they were read is recorded too."""
+        self._recorder.permit(Action.AUDIT_READ)
+        entries = [open_row(self._keys, row) for row in audit_log.newest(self._tx, limit)]
+        self._recorder.allowed(Action.AUDIT_READ)
+        return entries
+
+    def _seal_transfer(self, transfer: Transfer) -> RecordRow:
+        return self._seal(
+            TRANSFERS,
+            (transfer.id, 0, transfer.version, transfer.created_at),
+            self._keys.index.transfer(transfer.id),
+            payloads.encode_transfer(transfer),
+            None,
+        )
 
     def _kept_secrets(self, key: AccessKey) -> KeySecrets:
         row = ACCESS_KEYS.find(self._tx, key.id)

@@ -134,6 +134,12 @@ def reshare(
     return tuple(sorted(kept + given, key=lambda entry: entry.principal_type))
 
 
+def with_added(old: Iterable[AclEntry], new: Iterable[AclEntry]) -> tuple[AclEntry, ...]:
+    """Return the shares after others are added. For one that was there the new right counts."""
+    entries = {(entry.principal_type, entry.principal_id): entry for entry in (*old, *new)}
+    return tuple(sorted(entries.values(), key=lambda entry: entry.principal_type))
+
+
 def shares_of(principals: Principals, acl: Iterable[AclEntry]) -> Shares:
     """Return the shares of an item by name; a principal that no longer exists is left out."""
     users: list[NamedShare] = []

@@ -5,12 +5,8 @@ The order is always the same: `find`, then `require`, then `open` or `amend`. A 
 yes and that the audit row is written in the same transaction; it is the argument of whatever reveals or changes.
 """
 
-import logging
-
-from mysafe.audit.events import AuditEntry
 from mysafe.authz.decide import NEEDED_RIGHT, Right, decide_on_item, right_on
 from mysafe.crypto.aead import SealBroken
-from mysafe.crypto.records import RecordAddress, RecordKey
 from mysafe.domain.actions import Action
 from mysafe.domain.errors import AccessDenied, Busy, DuplicateIdentifier, Inactive
 from mysafe.domain.ids import LARGEST_ID, ItemId, ItemRef, Kind
@@ -18,67 +14,71 @@ from mysafe.domain.items import Item, ItemDraft, ItemMeta, ItemSecret, ListedIte
 from mysafe.domain.principals import Actor
 from mysafe.domain.sharing import AclEntry, PrincipalType
 from mysafe.services import payloads
-from mysafe.services.keys import VaultKeys, envelope_digest
+from mysafe.services.custody.hand_over import Custody
+from mysafe.services.custody.history import KEEP_ALL, Retention
+from mysafe.services.custody.sealed_items import (
+    Candidate,
+    Grant,
+    changed_meta,
+    index_grants,
+    open_item,
+    seal_item,
+    subject_of,
+)
+from mysafe.services.keys import VaultKeys
 from mysafe.services.opened_rows import OpenedRows
 from mysafe.services.principals import Principals
-from mysafe.services.recording import Recorder, Subject, open_row
+from mysafe.services.recording import Recorder, Subject
 from mysafe.services.registry import Registry
-from mysafe.storage import audit_log
 from mysafe.storage import items as store
 from mysafe.storage.engine import Transaction, UniqueClash
 from mysafe.storage.items import ItemRow
 
-_security = logging.getLogger("mysafe.security")
+__all__ = ["Candidate", "Grant", "UnitOfWork"]
 
 REVEALING = frozenset({Action.ITEM_READ, Action.ITEM_UPDATE})
 """The actions whose grant opens the secret part."""
 
-CHANGING = frozenset({Action.ITEM_UPDATE, Action.ITEM_ACTIVATE, Action.ITEM_DEACTIVATE})
+READING = frozenset({Action.ITEM_READ, Action.ITEM_HISTORY, Action.ITEM_READ_VERSION})
+"""The actions that an inactive item refuses."""
+
+CHANGING = frozenset(
+    {Action.ITEM_UPDATE, Action.ITEM_ACTIVATE, Action.ITEM_DEACTIVATE, Action.ITEM_SHARE, Action.ITEM_RESTORE}
+)
 """The actions that are recorded with what they changed, by `amend` or `keep`, before the unit ends."""
 
-_KINDS = {kind.value: kind for kind in Kind}  # looking up in the class costs ten times as much, for each item of a list
-
-
-class Candidate:
-    """An item that was found and is not decided on yet. It shows nothing but its reference."""
-
-    __slots__ = ("_key", "_meta", "_row", "ref")
-
-    def __init__(self, row: ItemRow, key: RecordKey, meta: ItemMeta) -> None:
-        self.ref = ItemRef(_KINDS[row.kind], ItemId(row.id))
-        self._row = row
-        self._key = key
-        self._meta = meta
-
-
-class Grant:
-    """Proof that `action` on `item` was allowed and recorded. Only the unit of work makes one."""
-
-    __slots__ = ("_key", "_row", "action", "item")
-
-    def __init__(self, action: Action, item: Item, row: ItemRow, key: RecordKey | None) -> None:
-        self.action = action
-        self.item = item
-        self._row = row
-        self._key = key
+OWED = CHANGING | {Action.ITEM_READ_VERSION, Action.ITEM_ERASE}
+"""The actions that are not recorded when they are allowed, but when it is known what they are about."""
 
 
 class UnitOfWork:
     """What a use case can do. It lives as long as one transaction."""
 
     def __init__(
-        self, tx: Transaction, keys: VaultKeys, principals: Principals, recorder: Recorder, listed: OpenedRows
+        self,
+        tx: Transaction,
+        keys: VaultKeys,
+        principals: Principals,
+        recorder: Recorder,
+        listed: OpenedRows,
+        retention: Retention = KEEP_ALL,
     ) -> None:
         self._tx = tx
         self._keys = keys
         self._recorder = recorder
         self._listed = listed
+        self._retention = retention
         self.principals = principals
 
     @property
     def registry(self) -> Registry:
         """Writes users, groups, access keys and tokens in this unit."""
         return Registry(self._tx, self._keys, self._recorder, self.principals.now)
+
+    @property
+    def custody(self) -> Custody:
+        """Reads old versions of items, erases items and gives them to another owner, in this unit."""
+        return Custody(self._tx, self._keys, self._recorder, self.principals, self._retention)
 
     @property
     def actor(self) -> Actor:
@@ -91,14 +91,14 @@ class UnitOfWork:
         if ref.id > LARGEST_ID:
             return None
         row = store.find(self._tx, ref.kind, ref.id)
-        return None if row is None else self._open_meta(row)
+        return None if row is None else open_item(self._keys, row)
 
     def require(self, action: Action, candidate: Candidate) -> Grant:
         """Decide, record it, and return the proof.
 
         Raises:
             AccessDenied: the policy says no.
-            Inactive: the item is deactivated, and the action is to read it.
+            Inactive: the item is deactivated, and the action is to read it or what it was.
             AuditUnwritable: the decision could not be recorded.
         """
         row, meta = candidate._row, candidate._meta
@@ -106,9 +106,9 @@ class UnitOfWork:
         decision = decide_on_item(self.actor, action, meta, self._groups_named_by(meta.acl), candidate.ref)
         if not decision.is_allowed:
             raise AccessDenied(decision.reason, row.kind)
-        if action is Action.ITEM_READ and not meta.is_active:
+        if action in READING and not meta.is_active:
             raise Inactive(row.kind)  # before it is recorded as allowed: contract 7 has 1009 after 1006
-        if action in CHANGING:
+        if action in OWED:
             self._recorder.owed += 1
         else:
             self._record(action, row, meta)
@@ -143,9 +143,9 @@ class UnitOfWork:
             method=draft.method,
         )
         ref = ItemRef(kind, ItemId(self._tx.next_id(kind)))
-        row = self._seal(ref, 1, meta, payloads.encode_secret(draft.secret))
+        row = seal_item(self._keys, ref, 1, meta, payloads.encode_secret(draft.secret))
         try:
-            store.insert(self._tx, row, _grants(acl))
+            store.insert(self._tx, row, index_grants(acl))
         except UniqueClash:
             if row.ident_bidx is None:
                 raise  # then it was not the code
@@ -175,17 +175,21 @@ class UnitOfWork:
             secret: the new secret part; without it the old one is carried over.
 
         Raises:
-            ValueError: the grant is not for an action that changes.
+            ValueError: the grant is not for an action that changes, or the meta has another owner.
             DuplicateIdentifier: the owner has another API secret with this identifier code.
             AuditUnwritable: the change could not be recorded.
         """
-        if grant.action not in CHANGING or grant._key is None:
-            raise ValueError("this grant changes nothing")
-        payload = payloads.encode_secret(secret) if secret else grant._key.open_secret(grant._row.secret)
+        before = grant.item.meta
+        if grant.action not in CHANGING or grant._key is None or meta.owner_id != before.owner_id:
+            raise ValueError("this grant changes nothing, and never the owner")
+        old_payload = grant._key.open_secret(grant._row.secret)
+        payload = payloads.encode_secret(secret) if secret else old_payload
+        changed = payloads.changed_fields(secret, old_payload, payload) if secret else ()
+        meta = meta._replace(changed=changed_meta(before, meta) + changed)
         item = Item(grant.item.ref, grant.item.version + 1, meta)
-        row = self._seal(item.ref, item.version, meta, payload)
+        row = seal_item(self._keys, item.ref, item.version, meta, payload)
         try:
-            is_stored = store.replace(self._tx, row, _grants(grant.item.meta.acl), _grants(meta.acl))
+            is_stored = store.replace(self._tx, row, index_grants(before.acl), index_grants(meta.acl))
         except UniqueClash:
             if row.ident_bidx is None:
                 raise  # then it was not the code
@@ -194,6 +198,7 @@ class UnitOfWork:
             raise Busy  # another writer was faster; the caller may try again
         self._record(grant.action, row, meta)
         self._recorder.owed -= 1
+        self.custody.history.prune(item)
         return item
 
     def keep(self, grant: Grant) -> Item:
@@ -217,7 +222,7 @@ class UnitOfWork:
             try:
                 meta = self._listed_meta(row)
             except SealBroken:
-                continue  # reported by _open_meta; the other items are still served
+                continue  # reported by open_item; the other items are still served
             right = right_on(actor, meta, groups, ItemRef(kind, ItemId(row.id)))
             if right >= NEEDED_RIGHT[action]:
                 item = Item(ItemRef(kind, ItemId(row.id)), row.version, meta)
@@ -225,46 +230,15 @@ class UnitOfWork:
         self._recorder.allowed(action, Subject(kind))
         return listed
 
-    def newest_entries(self, limit: int) -> list[AuditEntry]:
-        """Return the newest audit entries, oldest first; that they were read is recorded too. Raises AccessDenied."""
-        self._recorder.permit(Action.AUDIT_READ)
-        entries = [open_row(self._keys, row) for row in audit_log.newest(self._tx, limit)]
-        self._recorder.allowed(Action.AUDIT_READ)
-        return entries
-
     def _listed_meta(self, row: ItemRow) -> ItemMeta:
         meta = self._listed.get(row.kind, row.id, row)
         if meta is None:
-            meta = self._open_meta(row)._meta
+            meta = open_item(self._keys, row)._meta
             self._listed.put(row.kind, row.id, row, meta)
         return meta  # type: ignore[return-value]  # only metas are put there
 
-    def _open_meta(self, row: ItemRow) -> Candidate:
-        try:
-            key = self._keys.cipher.unwrap(_address(row), row.dek)
-            meta = payloads.decode_item_meta(key.open_meta(row.meta))
-            if meta.owner_id != row.owner_id or row.ident_bidx != self._index_of(meta):
-                raise SealBroken
-        except SealBroken:
-            _security.error("seal broken: %s %d", row.kind, row.id)
-            raise
-        return Candidate(row, key, meta)
-
-    def _seal(self, ref: ItemRef, version: int, meta: ItemMeta, secret: bytes) -> ItemRow:
-        address = RecordAddress("items", ref.kind, ref.id, meta.owner_id, version)
-        sealed = self._keys.cipher.seal(address, payloads.encode_item_meta(meta), secret)
-        epoch, at = self._keys.cipher.epoch, (meta.created_at, meta.updated_at)
-        parts = (sealed.dek, sealed.meta, sealed.secret or b"")
-        return ItemRow(ref.kind, ref.id, meta.owner_id, version, epoch, *at, self._index_of(meta), *parts)
-
-    def _index_of(self, meta: ItemMeta) -> bytes | None:
-        """Return the blind index of an item's identifier code; an empty code never collides (contract 9, rule 9)."""
-        code = meta.identifier_code
-        return self._keys.index.identifier_code(meta.owner_id, code) if code else None
-
     def _record(self, action: Action, row: ItemRow, meta: ItemMeta) -> None:
-        digest = envelope_digest(row.dek, row.meta, row.secret)
-        self._recorder.allowed(action, Subject(row.kind, row.id, row.version, digest, meta.name))
+        self._recorder.allowed(action, subject_of(row, meta.name))
 
     def _groups_named_by(self, acl: tuple[AclEntry, ...]) -> set[int]:
         """Return the enabled groups among the shares of an item that list the actor as a member."""
@@ -275,11 +249,3 @@ class UnitOfWork:
                 if group and group.is_enabled and self.actor.user_id in group.members:
                     found.add(entry.principal_id)
         return found
-
-
-def _address(row: ItemRow) -> RecordAddress:
-    return RecordAddress("items", row.kind, row.id, row.owner_id, row.version)
-
-
-def _grants(acl: tuple[AclEntry, ...]) -> list[tuple[int, int]]:
-    return [(entry.principal_type, entry.principal_id) for entry in acl]

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple, TypeVar
 from mysafe.domain.errors import VaultError
 from mysafe.domain.principals import Actor
 from mysafe.services.accounts.key_rules import KeyRules
+from mysafe.services.custody.history import KEEP_ALL, Retention
 from mysafe.services.keys import VaultKeys
 from mysafe.services.opened_rows import OpenedRows
 from mysafe.services.principals import Principals
@@ -49,7 +50,8 @@ Work = Callable[[UnitOfWork], T]
 class Vault:
     """Run use cases. `clock` returns Unix seconds; `node` names this process in the audit log.
 
-    `key_rules` are how access keys are made and shown again.
+    `key_rules` are how access keys are made and shown again; `retention` says how long old versions and inactive items
+    are kept.
     """
 
     def __init__(
@@ -60,6 +62,7 @@ class Vault:
         clock: Callable[[], float] = time.time,
         node: str = "local",
         key_rules: KeyRules | None = None,
+        retention: Retention = KEEP_ALL,
     ) -> None:
         self.engine = engine
         self.keys = keys
@@ -68,6 +71,7 @@ class Vault:
         self.key_rules = key_rules or KeyRules()
         self.opened = OpenedRows(MOST_PRINCIPALS)
         self.listed = OpenedRows(MOST_LISTED)
+        self.retention = retention
 
     def run(
         self, identify: Identify, work: Work[T], *, origin: Origin = LOCAL, deadline: float | None = None
@@ -164,7 +168,7 @@ class _Unit:
         recorder.actor = identity.actor
         if identity.refusal is not None:
             raise identity.refusal
-        value = self._work(UnitOfWork(tx, vault.keys, principals, recorder, vault.listed))
+        value = self._work(UnitOfWork(tx, vault.keys, principals, recorder, vault.listed, vault.retention))
         recorder.check_settled()
         return value
 

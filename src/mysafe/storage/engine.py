@@ -49,6 +49,9 @@ class Transaction(Protocol):
     def next_id(self, sequence: str) -> int:
         """Return a number that this sequence never gave before, larger than all that this process got."""
 
+    def empty_journal_afterwards(self) -> None:
+        """Ask that what this transaction deletes does not stay in the database's journal either, after the commit."""
+
 
 class Unit(Protocol):
     """What an engine runs in a transaction. `deadline` is `time.monotonic()` after which it is not begun, or None."""

@@ -4,7 +4,7 @@
 from collections.abc import Collection
 from typing import NamedTuple
 
-from sqlalchemy import ColumnElement, bindparam, delete, func, literal_column, select, union, update
+from sqlalchemy import ColumnElement, bindparam, delete, func, literal_column, select, text, union, update
 from sqlalchemy import insert as insert_into
 
 from mysafe.storage.engine import Transaction
@@ -30,6 +30,9 @@ class ItemRow(NamedTuple):
     meta: bytes
     secret: bytes
 
+
+OWNED_AT_ONCE = 100
+"""Most items of an owner read at once."""
 
 # Literals, not parameters: the planner of every database may know them. They are domain.sharing.PrincipalType.
 _USER: ColumnElement[int] = literal_column("1")
@@ -91,6 +94,20 @@ _DROP_GRANT = compile_statement(
     delete(grants_idx).where(*(column == bindparam(column.name) for column in grants_idx.columns)),
     tuple(column.name for column in grants_idx.columns),
 )
+_ERASE = compile_statement(
+    delete(items).where(
+        items.c.kind == bindparam("kind"), items.c.id == bindparam("id"), items.c.version == bindparam("version")
+    ),
+    ("kind", "id", "version"),
+)
+_OWNED = compile_statement(
+    select(items)
+    .where(items.c.kind == bindparam("kind"), items.c.owner_id == bindparam("owner"), items.c.id > bindparam("after"))
+    .order_by(items.c.id)
+    .suffix_with(text(f"LIMIT {OWNED_AT_ONCE}")),  # a bound limit spoils the plan on PostgreSQL
+    ("kind", "owner", "after"),
+)
+_CODE = compile_statement(select(items.c.id).where(items.c.ident_bidx == bindparam("ident_bidx")), ("ident_bidx",))
 _COUNT = compile_statement(select(func.count()).select_from(items), ())
 _CANDIDATES = _candidates()
 
@@ -144,6 +161,29 @@ def candidates(tx: Transaction, kind: str, user_id: int) -> list[ItemRow]:
     """Return the items the index tables connect with a user, ascending by id, without their secret part."""
     found = tx.rows(_CANDIDATES, kind, kind, user_id, user_id, kind, user_id, kind)
     return [_item_row((*row, b"")) for row in found]
+
+
+def erase(tx: Transaction, row: ItemRow, grants: Grants) -> bool:
+    """Remove an item and its entries of the index; return False if the stored one is not this version.
+
+    The journal is emptied after the commit, so that the removed bytes are not in there either.
+    """
+    if not tx.execute(_ERASE, row.kind, row.id, row.version):
+        return False
+    if grants:
+        tx.execute_many(_DROP_GRANT, _grant_rows(row, grants))
+    tx.empty_journal_afterwards()
+    return True
+
+
+def owned_by(tx: Transaction, kind: str, owner_id: int, after: int) -> list[ItemRow]:
+    """Return the items of an owner with larger ids than `after`, ascending, at most OWNED_AT_ONCE."""
+    return [_item_row(row) for row in tx.rows(_OWNED, kind, owner_id, after)]
+
+
+def is_code_taken(tx: Transaction, ident_bidx: bytes) -> bool:
+    """Return whether an item has this blind index of an identifier code."""
+    return tx.row(_CODE, ident_bidx) is not None
 
 
 def count(tx: Transaction) -> int:

@@ -104,6 +104,7 @@ USERS = RecordTable(schema.users)
 GROUPS = RecordTable(schema.groups)
 ACCESS_KEYS = RecordTable(schema.access_keys)
 TOKENS = RecordTable(schema.tokens)
+TRANSFERS = RecordTable(schema.transfers)
 
 _members = schema.group_members_idx
 _INSERT_MEMBER = insert_all(_members)

@@ -127,6 +127,7 @@ groups = _records("groups")
 Index("groups_by_owner", groups.c.owner_id, groups.c.id)
 access_keys = _records("access_keys")
 tokens = _records("tokens")
+transfers = _records("transfers")
 
 group_members_idx = Table(
     "group_members_idx",

@@ -100,6 +100,23 @@ def patiently(step: Callable[[], T]) -> T:
         time.sleep(_PAUSE_SECONDS)
 
 
+def is_journal_emptied(connection: apsw.Connection) -> bool:
+    """Move what is committed into the database, cut the WAL to nothing, and return whether that was possible.
+
+    It waits for nobody: while somebody reads an older state, the WAL has to stay, and the next commit tries again.
+    """
+    connection.set_busy_timeout(0)
+    try:
+        (row,) = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+    except apsw.Error as error:
+        if is_failed_sync(error):
+            raise
+        return False
+    finally:
+        connection.set_busy_timeout(BUSY_MILLISECONDS)
+    return row[0] == 0
+
+
 def translated(error: apsw.Error) -> Exception:
     """Return a driver's error in the words of the domain. What it says in text stays behind."""
     match error:

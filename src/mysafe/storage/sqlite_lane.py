@@ -30,7 +30,14 @@ from mysafe.domain.errors import Busy, DeadlinePassed, Unavailable
 from mysafe.storage.engine import Engine, Unit
 from mysafe.storage.hosting import Host, run_hosted
 from mysafe.storage.migrations import migrate
-from mysafe.storage.sqlite_connection import check_file, connect, create_file, is_failed_sync, translated
+from mysafe.storage.sqlite_connection import (
+    check_file,
+    connect,
+    create_file,
+    is_failed_sync,
+    is_journal_emptied,
+    translated,
+)
 from mysafe.storage.sqlite_transaction import SqliteTransaction
 
 _log = logging.getLogger("mysafe.storage")
@@ -157,6 +164,8 @@ class SqliteEngine(Engine):
                 connection.execute("BEGIN IMMEDIATE")
                 outcomes = run_hosted(self._host, lambda: _run_group_carefully(connection, tx, group))
             connection.execute("COMMIT")
+            if tx.is_journal_unwanted:
+                tx.is_journal_unwanted = not is_journal_emptied(connection)
         except _Spoiled as spoiled:
             self._fail_group(connection, tx, group, spoiled.failure)
             return

@@ -26,7 +26,10 @@ _GIVE_BACK = "UPDATE sequences SET next = ? WHERE name = ? AND next = ?"
 
 
 class SqliteTransaction:
-    """Run statements on one connection, used by one thread. `has_written` says whether a change was tried."""
+    """Run statements on one connection, used by one thread. `has_written` says whether a change was tried.
+
+    `is_journal_unwanted` says that something was deleted that must not stay in the journal; a rollback leaves it so.
+    """
 
     def __init__(self, connection: apsw.Connection) -> None:
         self._connection = connection
@@ -38,6 +41,7 @@ class SqliteTransaction:
         self._new_blocks: set[str] = set()  # taken in this transaction
         self._data_version: object = None
         self.has_written = False
+        self.is_journal_unwanted = False
 
     def rows(self, statement: Statement, *values: Value) -> list[Row]:
         """Return all rows of a query."""
@@ -101,6 +105,10 @@ class SqliteTransaction:
         self._blocks[sequence] = (number + 1, end)
         self._floors[sequence] = end
         return number
+
+    def empty_journal_afterwards(self) -> None:
+        """Ask that the journal is emptied after the commit."""
+        self.is_journal_unwanted = True
 
     def give_back(self) -> None:
         """Return the numbers that were taken and never given out, if nobody took a block since."""

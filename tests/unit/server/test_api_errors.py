@@ -48,6 +48,7 @@ ELSEWHERE = {
     errors.TooShort,  # passwords of people are set elsewhere
     errors.BadTokenRequest,  # the token endpoint words it (protocol.oauth2)
     errors.UnsupportedGrant,  # the same
+    errors.WrongState,  # only the management API asks for a state
     errors.Conflict,  # no route of this door makes anything with a name of its own
     errors.UnknownMember,  # the management API alone has members, administrators and passwords
     errors.LastAdministrator,

@@ -12,11 +12,12 @@ from hypothesis import strategies as st
 
 from mysafe.audit.events import Details
 from mysafe.domain.access_keys import AccessKey, AccessToken, KeySecrets
-from mysafe.domain.ids import AccessKeyId, GroupId, ItemId, ItemRef, Kind, TokenId, UserId
+from mysafe.domain.ids import AccessKeyId, GroupId, ItemId, ItemRef, Kind, TokenId, TransferId, UserId
 from mysafe.domain.items import ApiSecret, ItemMeta, NoteSecret, PasswordSecret
 from mysafe.domain.principals import Group, Joined, User
 from mysafe.domain.secret_text import SecretText
 from mysafe.domain.sharing import AclEntry, PrincipalType
+from mysafe.domain.transfers import Transfer, TransferState
 from mysafe.services import payloads
 
 TEXT = st.text(st.characters(codec="utf-8"))
@@ -48,6 +49,7 @@ KEY = AccessKey(
     is_revoked=False,
     created_at=9,
 )
+TRANSFER = Transfer(TransferId(4), 2, UserId(1), UserId(2), UserId(3), 99, TransferState.APPROVED, UserId(5), 9)
 TOKEN = AccessToken(TokenId(6), b"v" * 32, AccessKeyId(5), UserId(7), 2, 3609)
 
 
@@ -104,6 +106,8 @@ def test_principals_and_credentials_come_back() -> None:
     assert payloads.decode_token(payloads.encode_token(TOKEN), 6, 1, 9) == TOKEN
     changed = replace(TOKEN, key_epoch=7)
     assert payloads.decode_token(payloads.encode_token(changed), 6, 1, 9) == changed
+    transfer = payloads.decode_transfer(payloads.encode_transfer(TRANSFER), 4, 2, 9)
+    assert (transfer, type(transfer.state)) == (TRANSFER, TransferState)
     for phc in (None, "$argon2id$"):
         assert payloads.decode_user_credentials(payloads.encode_user_credentials(phc)) == phc
     details = Details("10.0.0.1", "curl", "name", "reason")
@@ -143,6 +147,23 @@ def test_what_is_kept_of_a_keys_secrets_comes_back(private_key: str | None, clie
 def test_a_key_from_before_its_last_fields_is_full_and_never_changed() -> None:
     older = msgspec.msgpack.encode((1, (7, "backup", "c", b"v" * 32, ("10.0.0.0/8",), (), None, False, None)))
     assert payloads.decode_access_key(older, 5, 2, 9) == KEY
+
+
+@given(TEXT, TEXT, TEXT, TEXT)
+def test_what_changed_in_a_secret_is_named(one: str, two: str, three: str, four: str) -> None:
+    before = ApiSecret(SecretText(one), SecretText(two), SecretText("o"))
+    after = ApiSecret(SecretText(three), SecretText(four), SecretText("o"))
+    changed = payloads.changed_fields(after, payloads.encode_secret(before), payloads.encode_secret(after))
+    assert ("client_id" in changed, "client_secret" in changed) == (one != three, two != four)
+    assert "notes" not in changed
+
+
+def test_a_seed_that_comes_and_goes_is_a_change() -> None:
+    with_seed = PasswordSecret(SecretText("p"), SecretText("JBSWY3DPEHPK3PXP"), SecretText(""))
+    without = with_seed._replace(secret_key=None)
+    for before, after in ((with_seed, without), (without, with_seed)):
+        parts = payloads.encode_secret(before), payloads.encode_secret(after)
+        assert payloads.changed_fields(after, *parts) == ("secret_key",)
 
 
 @pytest.mark.parametrize(

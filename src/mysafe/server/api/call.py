@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a handler gets and what it gives back. Nothing here knows the web server."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 from urllib.parse import unquote_to_bytes
 
@@ -92,16 +92,28 @@ class Slow(NamedTuple):
 class Step(NamedTuple):
     """What a handler wants done: a use case bound to its input, and how its value becomes an answer.
 
-    `encode` may return more work instead. `is_look` says that it reveals no secret and may run on a snapshot.
+    `encode` may return more to do instead. `is_look` says that it reveals no secret and may run on a snapshot.
     `identify` replaces the bearer token, and `claimant` is whom it claims to be, a client id: failures are counted for
     it (R-TOK-14).
     """
 
     work: Callable[[UnitOfWork], Any]
-    encode: Callable[[Any], Answer | Slow]
+    encode: "Callable[[Any], Answer | Slow | Step | Together]"
     is_look: bool = False
     identify: Identify | None = None
     claimant: str | None = None
+
+
+class Together(NamedTuple):
+    """Several use cases, each in a unit of its own and committed as one group; none spoils another.
+
+    `action` is what each is recorded as if it fails before it says more. `encode` gets what became of each, in order:
+    its value or its exception.
+    """
+
+    action: Action
+    works: Sequence[Callable[[UnitOfWork], Any]]
+    encode: "Callable[[list[Any]], Answer | Slow | Step | Together]"
 
 
 class Door(NamedTuple):

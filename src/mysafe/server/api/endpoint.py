@@ -23,7 +23,7 @@ from mysafe.domain.secret_text import SecretText
 from mysafe.protocol.compatibility import Compatibility
 from mysafe.server.api.admission import Admission, Rates
 from mysafe.server.api.body import ClientGone, has_body, read_body
-from mysafe.server.api.call import Answer, Call, Door, FindOperation, Match, Operation, Slow, Step
+from mysafe.server.api.call import Answer, Call, Door, FindOperation, Match, Operation, Slow, Step, Together
 from mysafe.server.api.deadlines import Deadlines
 from mysafe.server.api.errors import answer_to, no_route, unexpected
 from mysafe.server.api.slow_work import SlowWork
@@ -51,7 +51,7 @@ DOCUMENTED = Door(answer_to, unexpected)
 LONGEST_AGENT = 200
 """Characters of the User-Agent header that the audit log keeps."""
 
-_REVEALING = tuple(REVEALING)  # the hash of an action costs more than comparing it with both
+_REVEALING = (*REVEALING, Action.ITEM_READ_VERSION)  # the hash of an action costs more than comparing it with all
 
 
 class Limits(NamedTuple):
@@ -152,11 +152,7 @@ class Api:
             value = await self._begun(step, identify, origin, deadline)
             if operation.action in _REVEALING:
                 self._admission.opened(headers.get(b"authorization"), caller.address)
-            answer = step.encode(value)
-            while isinstance(answer, Slow):
-                step = await self._slow_work.done(answer.work)
-                answer = step.encode(await self._begun(step, identify, origin, deadline))
-            return answer
+            return await self._followed(step.encode(value), identify, origin, deadline)
         except VaultError as error:
             if isinstance(error, NotAuthenticated | CallForbidden):
                 self._admission.forget(headers.get(b"authorization"), caller.address)
@@ -181,6 +177,21 @@ class Api:
         if step.claimant is None or step.identify is None:
             return step
         return step._replace(identify=self._admission.of_client(step.identify, step.claimant, call.caller.address))
+
+    async def _followed(
+        self, answer: Answer | Slow | Step | Together, identify: Identify | None, origin: Origin, deadline: float
+    ) -> Answer:
+        """Return the answer that what is to be done leads to."""
+        while not isinstance(answer, Answer):
+            if isinstance(answer, Slow):
+                answer = await self._slow_work.done(answer.work)
+            elif isinstance(answer, Step):
+                answer = answer.encode(await self._begun(answer, identify, origin, deadline))
+            else:
+                steps, of_each = [Step(work, _never) for work in answer.works], origin._replace(action=answer.action)
+                waiters = [self._begun(step, identify, of_each, deadline) for step in steps]
+                answer = answer.encode([await _outcome(waiter, origin.request_id) for waiter in waiters])
+        return answer
 
     def _begun(self, step: Step, identify: Identify | None, origin: Origin, deadline: float) -> asyncio.Future[Any]:
         """Begin what a handler wants done, and return what waits for its end."""
@@ -208,6 +219,17 @@ def _complain(uow: UnitOfWork, error: InvalidInput) -> NoReturn:
 
 def _never(value: object) -> NoReturn:
     raise RuntimeError("a refused call has no value")
+
+
+async def _outcome(waiter: asyncio.Future[Any], request_id: str) -> object:
+    """Return the value of a unit, or its exception."""
+    try:
+        return await waiter
+    except VaultError as error:
+        return error
+    except Exception as error:  # noqa: BLE001  # it must not spoil the others
+        _report(error, request_id)
+        return error
 
 
 def _bearer_token(headers: dict[bytes, bytes]) -> SecretText | None:

@@ -124,7 +124,21 @@ ROUTES: dict[Endpoint, Route] = {
         )
     },
 }
-"""Every route there may be, inside and outside /api/mysafe. One that is not here fails the build."""
+"""Every route there may be, inside and outside /api/mysafe. One that is neither here nor below fails the build."""
+
+_VERSIONS = "/api/manage/items/{kind}/{identifier}/versions"
+ELSEWHERE: dict[Endpoint, str] = {
+    ("GET", _VERSIONS): "test_history.py",
+    ("GET", _VERSIONS + "/{version}"): "test_history.py",
+    ("POST", _VERSIONS + "/{version}/restore"): "test_history.py",
+    ("POST", "/api/manage/items/{kind}/{identifier}/erase"): "test_history.py",
+    ("POST", "/api/manage/items/batch"): "test_batch.py",
+    ("GET", "/api/manage/transfers"): "test_transfers.py",
+    ("POST", "/api/manage/transfers"): "test_transfers.py",
+    ("POST", "/api/manage/transfers/{identifier}/approve"): "test_transfers.py",
+    ("POST", "/api/manage/transfers/{identifier}/cancel"): "test_transfers.py",
+}
+"""Routes about no single item, or about more than its present state: who may is asked in a module of `manage`."""
 
 
 class State(Enum):

@@ -3,6 +3,7 @@
 
 from collections.abc import Iterator
 from functools import partial
+from pathlib import Path
 
 import httpx
 import pytest
@@ -13,10 +14,11 @@ from mysafe.server.routes import OPERATIONS
 from tests.contract.api.authorization.matrix import Call, canaries_in, differences, may_change, unclassed
 from tests.contract.api.authorization.relations import RELATIONS, Relation
 from tests.contract.api.authorization.scene import House, Scene, canary
-from tests.contract.api.authorization.table import ANSWERS, ROUTES, Endpoint, State, Work, states_of
+from tests.contract.api.authorization.table import ANSWERS, ELSEWHERE, ROUTES, Endpoint, State, Work, states_of
 from tests.support.server import RunningServer, authorization
 
-ENDPOINTS = [(operation.method, operation.path) for operation in OPERATIONS]
+SERVED = [(operation.method, operation.path) for operation in OPERATIONS]
+ENDPOINTS = [endpoint for endpoint in SERVED if endpoint not in ELSEWHERE]
 BY_NAME = {relation.name: relation for relation in RELATIONS}
 READ_A_PASSWORD = ("GET", "/api/mysafe/password/{identifier}")
 UPDATE_A_NOTE = ("PUT", "/api/mysafe/note/update/{identifier}")
@@ -45,6 +47,9 @@ def all_differences(scene: Scene, endpoint: Endpoint, call: Call | None = None) 
 def test_every_route_is_in_the_table() -> None:
     assert len(ENDPOINTS) == len(set(ENDPOINTS)) >= 24
     assert unclassed(ENDPOINTS) == set()
+    assert set(ELSEWHERE) == set(SERVED) - set(ENDPOINTS)
+    manage = Path(__file__).parents[1] / "manage"
+    assert {name for name in ELSEWHERE.values() if not (manage / name).is_file()} == set()
 
 
 @pytest.mark.parametrize("relation", RELATIONS, ids=lambda relation: relation.name)

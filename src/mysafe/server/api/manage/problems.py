@@ -41,8 +41,8 @@ TABLE: dict[type[errors.VaultError], _Problem] = {
     errors.WrongPassword: _Problem(403, "wrong_password", "The password is wrong."),
     errors.AccessDenied: _Problem(403, "access_denied", "You may not do this."),
     errors.CallForbidden: _Problem(403, "call_forbidden", "The access key may not be used from here."),
-    errors.TooMany: _Problem(429, "too_many", "Too many requests; try again later."),
     errors.Inactive: _Problem(409, "inactive", "The record is deactivated or revoked."),
+    errors.WrongState: _Problem(409, "wrong_state", "The record is not in the state that this needs."),
     errors.Conflict: _Problem(409, "conflict", "The name is taken."),
     errors.DuplicateIdentifier: _Problem(409, "duplicate_identifier", "The identifier code is taken."),
     errors.VersionMismatch: _Problem(412, "version_mismatch", "The record was changed meanwhile."),
@@ -62,9 +62,20 @@ _UNEXPECTED = _Problem(500, "unexpected", "Unexpected error.")
 
 def answer_to(error: errors.VaultError, compatibility: Compatibility) -> Answer:
     """Return the problem document of an expected error; the nearest class in the tree decides."""
-    problem = next(TABLE[kind] for kind in type(error).__mro__ if kind in TABLE)
+    problem = _problem(error, compatibility)
     facts = {name: getattr(error, name) for name in ("field", "limit") if hasattr(error, name)}
     return _answer(problem, facts, _headers(error))
+
+
+def code_of(error: BaseException, compatibility: Compatibility) -> str:
+    """Return the word for programs of an error that is one of several results; a fault of the server has one too."""
+    return _problem(error, compatibility).code if isinstance(error, errors.VaultError) else _UNEXPECTED.code
+
+
+def _problem(error: errors.VaultError, compatibility: Compatibility) -> _Problem:
+    if isinstance(error, errors.AccessDenied) and error.what and compatibility.is_existence_hidden:
+        return TABLE[errors.NotFound]
+    return next(TABLE[kind] for kind in type(error).__mro__ if kind in TABLE)
 
 
 def unexpected(compatibility: Compatibility) -> Answer:

@@ -29,7 +29,7 @@ def upgrade() -> None:
     """Make all tables."""
     _make_vault()
     _make_items()
-    for name in ("users", "groups", "access_keys", "tokens"):
+    for name in ("users", "groups", "access_keys", "tokens", "transfers"):
         op.create_table(name, *_record_columns(), sqlite_strict=True)
     op.create_index("ix_tokens_expires_at", "tokens", ["expires_at"])
     op.create_index("ix_access_keys_owner_id", "access_keys", ["owner_id"])
