@@ -8,7 +8,7 @@ a value that was sent, nor a reason of the policy.
 """
 
 import json
-from typing import NamedTuple
+from typing import NamedTuple, NotRequired, TypedDict
 
 from mysafe.domain import errors
 from mysafe.protocol.compatibility import Compatibility
@@ -17,6 +17,17 @@ from mysafe.server.api.errors import retry_after
 
 CONTENT_TYPE = (b"content-type", b"application/problem+json")
 RETRY_AFTER = (b"retry-after", b"1")
+
+
+class ProblemDocument(TypedDict):
+    """Why a call was refused (RFC 9457). `code` is for programs and never changes."""
+
+    type: str
+    title: str
+    status: int
+    code: str
+    field: NotRequired[str]
+    limit: NotRequired[int]
 
 
 class _Problem(NamedTuple):
@@ -59,13 +70,17 @@ _UNEXPECTED = _Problem(500, "unexpected", "Unexpected error.")
 def answer_to(error: errors.VaultError, compatibility: Compatibility) -> Answer:
     """Return the problem document of an expected error; the nearest class in the tree decides."""
     problem = next(TABLE[kind] for kind in type(error).__mro__ if kind in TABLE)
-    facts = {name: getattr(error, name) for name in ("field", "limit") if hasattr(error, name)}
-    return _answer(problem, facts, _headers(error))
+    document = _document(problem)
+    if hasattr(error, "field"):
+        document["field"] = error.field
+    if hasattr(error, "limit"):
+        document["limit"] = error.limit
+    return _answer(document, _headers(error))
 
 
 def unexpected(compatibility: Compatibility) -> Answer:
     """Return the problem document of a fault of the server: never any internals."""
-    return _answer(_UNEXPECTED, {})
+    return _answer(_document(_UNEXPECTED))
 
 
 def _headers(error: errors.VaultError) -> tuple[tuple[bytes, bytes], ...]:
@@ -84,16 +99,13 @@ def _headers(error: errors.VaultError) -> tuple[tuple[bytes, bytes], ...]:
             return ()
 
 
-def _answer(problem: _Problem, facts: dict[str, object], headers: tuple[tuple[bytes, bytes], ...] = ()) -> Answer:
-    document = {
-        "type": "about:blank",
-        "title": problem.title,
-        "status": problem.status,
-        "code": problem.code,
-        **facts,
-    }
+def _document(problem: _Problem) -> ProblemDocument:
+    return {"type": "about:blank", "title": problem.title, "status": problem.status, "code": problem.code}
+
+
+def _answer(document: ProblemDocument, headers: tuple[tuple[bytes, bytes], ...] = ()) -> Answer:
     body = json.dumps(document, separators=(",", ":")).encode("ascii")
-    return Answer(problem.status, body, headers, content_type=CONTENT_TYPE)
+    return Answer(document["status"], body, headers, content_type=CONTENT_TYPE)
 
 
 PROBLEMS = Door(answer_to, unexpected)
