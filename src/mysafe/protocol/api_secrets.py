@@ -10,10 +10,10 @@ from mysafe.protocol import codes
 from mysafe.protocol.compatibility import Compatibility
 from mysafe.protocol.items import (
     Fields,
-    LineEnd,
-    NamedShareLists,
+    NamedUser,
     Shape,
-    ShareLists,
+    SharedGroup,
+    SharedUser,
     Unshared,
     Wire,
     line_end,
@@ -43,21 +43,30 @@ class _Fields(TypedDict):
     notes: str
 
 
-class ChangedApiSecret(_Fields, ShareLists):
+class ChangedApiSecret(_Fields):
     """An API secret after it was made or changed."""
 
+    users_allowed: list[SharedUser]
+    groups_allowed: list[SharedGroup]
     shared_error: list[Unshared]
 
 
-class ApiSecretEntity(_Fields, NamedShareLists):
+class ApiSecretEntity(_Fields):
     """An API secret with everything in it."""
 
+    users_allowed: list[NamedUser]
+    groups_allowed: list[SharedGroup]
 
-class ApiSecretLine(LineEnd):
+
+class ApiSecretLine(TypedDict):
     """An API secret in a list, without its secrets."""
 
     identifier: str
     name: str
+    need_justify: str
+    need_approval: str
+    can_view: bool
+    can_write: bool
 
 
 def parse_draft(fields: Fields, compatibility: Compatibility) -> ItemDraft:

@@ -11,7 +11,7 @@ Each text stands twice, and so do the flag and the number: once by their English
 """
 
 from functools import lru_cache
-from typing import TypedDict
+from typing import NotRequired, TypedDict
 
 import msgspec
 
@@ -22,7 +22,7 @@ class _Mensagem(TypedDict, total=False):
     mensagem: str
 
 
-class Outcome(_Mensagem):
+class Outcome(TypedDict):
     """How a call ended. Each fact stands twice: by its English and by its Portuguese name."""
 
     status: int
@@ -31,6 +31,7 @@ class Outcome(_Mensagem):
     error_code: int
     detail: str
     Message: str
+    mensagem: NotRequired[str]
     erro: bool
     cod_erro: int
 

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Notes on the wire: `/api/mysafe/note` (contract 5). Decides nothing and stores nothing."""
 
+from typing import TypedDict
+
 from mysafe.domain.ids import Kind
 from mysafe.domain.items import ItemDraft, ItemView, ListedItem, NoteSecret
 from mysafe.domain.secret_text import SecretText
@@ -8,10 +10,10 @@ from mysafe.protocol import codes
 from mysafe.protocol.compatibility import Compatibility
 from mysafe.protocol.items import (
     Fields,
-    LineEnd,
-    NamedShareLists,
+    NamedUser,
     Shape,
-    ShareLists,
+    SharedGroup,
+    SharedUser,
     Unshared,
     Wire,
     line_end,
@@ -29,30 +31,38 @@ SHAPE = Shape(
 """Contract 5.1; an update names any part of it (5.4)."""
 
 
-class ChangedNote(ShareLists):
+class ChangedNote(TypedDict):
     """A note after it was made or changed: the content is not echoed."""
 
     identifier: str
     name: str
     tags: str
+    users_allowed: list[SharedUser]
+    groups_allowed: list[SharedGroup]
     shared_error: list[Unshared]
 
 
-class NoteEntity(NamedShareLists):
+class NoteEntity(TypedDict):
     """A note with its content."""
 
     identifier: str
     name: str
     note: str
     tags: str
+    users_allowed: list[NamedUser]
+    groups_allowed: list[SharedGroup]
 
 
-class NoteLine(LineEnd):
+class NoteLine(TypedDict):
     """A note in a list, without its content."""
 
     identifier: str
     name: str
     tags: str
+    need_justify: str
+    need_approval: str
+    can_view: bool
+    can_write: bool
 
 
 def parse_draft(fields: Fields, compatibility: Compatibility) -> ItemDraft:

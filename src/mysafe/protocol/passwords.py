@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Passwords on the wire: `/api/mysafe/password` (contract 4). Decides nothing and stores nothing."""
 
+from typing import TypedDict
+
 from mysafe.domain.ids import Kind
 from mysafe.domain.items import ItemDraft, ItemSecret, ItemView, ListedItem, PasswordSecret
 from mysafe.domain.secret_text import SecretText
@@ -8,9 +10,9 @@ from mysafe.protocol import codes
 from mysafe.protocol.compatibility import Compatibility
 from mysafe.protocol.items import (
     Fields,
-    LineEnd,
     Shape,
-    ShareLists,
+    SharedGroup,
+    SharedUser,
     Unshared,
     Wire,
     line_end,
@@ -28,7 +30,7 @@ SHAPE = Shape(
 """Contract 4.1; an update names any part of it (4.4)."""
 
 
-class ChangedPassword(ShareLists):
+class ChangedPassword(TypedDict):
     """A password after it was made or changed: neither the password nor its seed is echoed."""
 
     identifier: str
@@ -37,10 +39,12 @@ class ChangedPassword(ShareLists):
     username: str
     note: str
     tags: str
+    users_allowed: list[SharedUser]
+    groups_allowed: list[SharedGroup]
     shared_error: list[Unshared]
 
 
-class PasswordEntity(ShareLists):
+class PasswordEntity(TypedDict):
     """A password with everything in it."""
 
     identifier: str
@@ -52,9 +56,11 @@ class PasswordEntity(ShareLists):
     token: str | None
     notes: str
     tags: str
+    users_allowed: list[SharedUser]
+    groups_allowed: list[SharedGroup]
 
 
-class PasswordLine(LineEnd):
+class PasswordLine(TypedDict):
     """A password in a list, without its secrets."""
 
     identifier: str
@@ -62,6 +68,10 @@ class PasswordLine(LineEnd):
     url: str
     username: str
     tags: str
+    need_justify: str
+    need_approval: str
+    can_view: bool
+    can_write: bool
 
 
 def parse_draft(fields: Fields, compatibility: Compatibility) -> ItemDraft:
