@@ -25,7 +25,7 @@ from mysafe.server.api.admission import Admission, Rates
 from mysafe.server.api.endpoint import Api, Limits
 from mysafe.server.limits import ConnectionLimits, limited_protocol
 from mysafe.server.logs import log_to_stderr
-from mysafe.server.routes import Routes
+from mysafe.server.routes import OPEN_OPERATIONS, OPERATIONS, Routes
 from mysafe.services import health
 from mysafe.services import keys as key_ceremony
 from mysafe.services.authentication import local_operator
@@ -198,9 +198,10 @@ def asgi_app(vault: Vault, settings: Settings, *, ticks: Callable[[], int] = tim
         settings.token_failures_per_minute,
         settings.token_failures_per_address,
     )
+    routes = Routes(OPEN_OPERATIONS if settings.public_api_description else OPERATIONS)
     return Api(
         vault,
-        Routes().match,
+        routes.match,
         compatibility=compatibility,
         limits=limits,
         trusted_proxies=settings.trusted_proxies,

@@ -43,7 +43,9 @@ NEEDED_RIGHT = {
 }
 """The least right on an item that each action on an item needs (contract 1.7)."""
 
-USER_ACTIONS = frozenset({Action.ITEM_CREATE, Action.ITEM_LIST, Action.TOKEN_ISSUE, Action.ACCOUNT_READ})
+USER_ACTIONS = frozenset(
+    {Action.ITEM_CREATE, Action.ITEM_LIST, Action.TOKEN_ISSUE, Action.ACCOUNT_READ, Action.DESCRIPTION_READ}
+)
 """What every authenticated user may do without a right on an item."""
 
 ADMINISTRATOR_ACTIONS = frozenset[Action]()

@@ -23,3 +23,4 @@ class Action(StrEnum):
     ACCESS_KEY_REVEAL = "access_key.reveal"
     AUDIT_READ = "audit.read"
     VAULT_CREATE = "vault.create"
+    DESCRIPTION_READ = "description.read"
