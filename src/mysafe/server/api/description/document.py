@@ -101,10 +101,10 @@ def _aliases(path: str) -> list[str]:
 
 
 def _tags(used: Iterable[str]) -> list[Schema]:
-    names = dict.fromkeys([*words.TAGS, *used])
-    in_use = set(used)
+    names = [*dict.fromkeys([*words.TAGS, *used]), *words.LAST_TAGS]
+    described, in_use = {**words.TAGS, **words.LAST_TAGS}, set(used)
     return [
-        {"name": name} | ({"description": words.TAGS[name]} if name in words.TAGS else {})
-        for name in names
-        if name in in_use
+        {"name": name} | ({"description": described[name]} if name in described else {})
+        for place, name in enumerate(names)
+        if name in in_use and name not in names[place + 1 :]
     ]

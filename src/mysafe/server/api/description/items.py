@@ -113,8 +113,21 @@ def _success(operation: Operation, wire: Wire, maker: Maker) -> dict[str, Schema
     headers = dict(parts.REQUEST_ID)
     if operation.action in _TAGGED:
         headers["ETag"] = {"$ref": "#/components/headers/ETag"}
-    content = {JSON: {"schema": schema, "examples": examples}}
-    return {str(status): {"description": (texts[0] or "The items") + ".", "headers": headers, "content": content}}
+    answer: Schema = {"description": (texts[0] or "The items") + ".", "headers": headers}
+    answer["content"] = {JSON: {"schema": schema, "examples": examples}}
+    if operation.action is Action.ITEM_CREATE:
+        answer["links"] = _links(wire)
+    return {str(status): answer}
+
+
+def _links(wire: Wire) -> Schema:
+    """Return what can be done next with the identifier of a new item."""
+    parameters = {"identifier": f"$response.body#/{wire.changed_key}/identifier"}
+    return {
+        name.format(wire.kind.value): {"operationId": name.format(wire.kind.value), "parameters": parameters}
+        for action, (name, _) in _NAMES.items()
+        if action not in {Action.ITEM_CREATE, Action.ITEM_LIST}
+    }
 
 
 def _entity(operation: Operation, wire: Wire, maker: Maker) -> tuple[str | None, Schema]:

@@ -99,7 +99,7 @@ def _answer(status: str, answer: Schema, reader: Reader) -> str:
     for media, content in answer.get("content", {}).items():
         if media != "application/json":
             blocks.append(f'<p class="soft"><code>{escape(media)}</code></p>')
-        blocks.append(_table("", reader.fields(content["schema"], leave_out="response")))
+        blocks.append(_table("", reader.fields(content["schema"])))
         for name, value in reader.examples(content):
             blocks.append(f"<details><summary>Example: {escape(name)}</summary>{_json(value)}</details>")
     return "".join(blocks)

@@ -8,6 +8,8 @@ from mysafe.server.api.description.schemas import Schema
 
 _METHODS = ("get", "post", "put", "patch", "delete")
 
+_ENVELOPE = frozenset({"code", "response"})
+
 _DEEPEST = 4
 """How far fields within fields are listed."""
 
@@ -41,8 +43,8 @@ class Reader:
         return [
             Described(method, path, part[method]["operationId"], part[method])
             for path, part in self._document["paths"].items()
-            for method in _METHODS
-            if method in part and tag in part[method]["tags"]
+            for method in part
+            if method in _METHODS and tag in part[method]["tags"]
         ]
 
     def resolved(self, part: Schema) -> Schema:
@@ -61,9 +63,14 @@ class Reader:
             for one in operation["parameters"]
         ]
 
-    def fields(self, schema: Schema, leave_out: str = "") -> list[Field]:
-        """Return the fields of a schema, those within others too: `users_allowed[].username`."""
-        return [field for field in self._fields(schema, "", 0) if field.name.partition(".")[0] != leave_out]
+    def fields(self, schema: Schema) -> list[Field]:
+        """Return the fields of a schema, those within others too: `users_allowed[].username`.
+
+        What the answers of the documented API have in common is left out (contract 1.3).
+        """
+        is_wrapped = set(schema.get("properties", ())) >= _ENVELOPE
+        left_out = _ENVELOPE if is_wrapped else frozenset[str]()
+        return [field for field in self._fields(schema, "", 0) if field.name.partition(".")[0] not in left_out]
 
     def examples(self, content: Schema) -> list[tuple[str, object]]:
         """Return the examples of a content with their names."""

@@ -47,7 +47,7 @@ class Schemas:
         for one in _typed_dicts(types):
             _order(self.components.get(one.__name__, {}), list(get_type_hints(one)))
         for name in self._reachable(self._by_type[one] for one in explained):
-            _explain(self.components[name])
+            _explain(name, self.components[name])
         for wire in wires:
             self._add_requests(wire, compatibility)
         self.components["TokenRequest"] = _token_request()
@@ -106,7 +106,11 @@ def _request_properties(wire: Wire, compatibility: Compatibility, *, is_form: bo
 
 
 def _text(name: str, limit: int, required: Iterable[str]) -> Schema:
-    schema: Schema = {"type": "string", "maxLength": limit, "description": words.NAMES[name]}
+    schema: Schema = {
+        "type": "string",
+        "maxLength": limit,
+        "description": words.OF_REQUESTS.get(name, words.NAMES[name]),
+    }
     if name in required:
         schema |= {"minLength": 1, "pattern": r"\S"}
     elif name == SEED:
@@ -118,11 +122,12 @@ def _text(name: str, limit: int, required: Iterable[str]) -> Schema:
 
 def _share_list(key: str) -> Schema:
     can_edit = {
-        "description": words.NAMES["can_edit"],
+        "description": words.OF_REQUESTS["can_edit"],
         "enum": [True, False, "true", "false", 1, 0, "1", "0"],
         "default": False,
     }
-    name = {"type": "string", "maxLength": LIMITS[key], "description": words.NAMES[key]}
+    text = "User name." if key == "username" else "Name of the group."
+    name = {"type": "string", "maxLength": LIMITS[key], "description": text}
     element = {"type": "object", "properties": {key: name, "can_edit": can_edit}, "required": [key]}
     return {"type": "array", "items": element, "default": []}
 
@@ -164,12 +169,13 @@ def _failure() -> Schema:
     }
 
 
-def _explain(schema: Schema) -> None:
+def _explain(type_name: str, schema: Schema) -> None:
     """Add the words and forms of names on the wire to the schema of a type."""
     properties: Mapping[str, Schema] = schema.get("properties", {})
     for name, one in properties.items():
-        if name in words.NAMES:
-            one.setdefault("description", words.NAMES[name])
+        text = words.OF_TYPES.get((type_name, name)) or words.NAMES.get(name)
+        if text:
+            one["description"] = text
         if name in words.PATTERNS:
             one["pattern"] = words.PATTERNS[name]
 

@@ -18,15 +18,15 @@ NAMES: Mapping[str, str] = MappingProxyType(
         "secret_key": "Seed of time-based codes (TOTP), base32 of at least ten characters. Spaces are removed.",
         "token": "The time-based code of this moment, six digits; null without a seed.",
         "notes": "Remarks.",
-        "note": "Text of the note; in answers about passwords, what the request calls `notes`.",
-        "tags": "Words separated by commas. A request may send an array of texts too.",
+        "note": "Text of the note.",
+        "tags": "Words separated by commas.",
         "client_id": "Client ID of the API the secret is for.",
         "client_secret": "Client secret of that API. Never trimmed.",
         "identifier_code": "A code of your own, unique among your API secrets. Empty codes never collide.",
         "method": "HTTP method, as free text.",
         "users_allowed": "Users the item is shared with. In an update it replaces the list; `[]` ends the sharing.",
         "groups_allowed": "Groups the item is shared with. In an update it replaces the list; `[]` ends the sharing.",
-        "can_edit": 'Whether they may change the item too. In requests, true, "true", 1 and "1" say yes.',
+        "can_edit": "Whether they may change the item too.",
         "shared_error": "Whom the item could not be shared with. The rest of the request was done.",
         "need_justify": '"1" when reading asks for a justification, else "0".',
         "need_approval": '"1" when reading asks for an approval, else "0".',
@@ -50,6 +50,29 @@ NAMES: Mapping[str, str] = MappingProxyType(
     }
 )
 """Name on the wire → what it means. Source: contract 1.6, 4 to 6."""
+
+OF_TYPES: Mapping[tuple[str, str], str] = MappingProxyType(
+    {
+        ("ChangedPassword", "note"): "What the request calls `notes`.",
+        ("SharedUser", "name"): "Same as `username`. Sent only with the setting `compat_both_user_keys`.",
+        ("NamedUser", "name"): "User name.",
+        ("NamedUser", "username"): "Same as `name`. Sent only with the setting `compat_both_user_keys`.",
+        ("SharedGroup", "name"): "Name of the group.",
+        ("Unshared", "username"): "The user as the request named it.",
+        ("Unshared", "name"): "The group as the request named it.",
+        ("Unshared", "message"): "Why. Unknown, disabled and invisible ones are told alike.",
+    }
+)
+"""Type and name → what the name means there, where it is not what it means elsewhere."""
+
+OF_REQUESTS: Mapping[str, str] = MappingProxyType(
+    {
+        "name": "Name of the item.",
+        "tags": "Words separated by commas. An array of texts is taken too.",
+        "can_edit": 'Whether they may change the item too: true, "true", 1 and "1" say yes, all else says no.',
+    }
+)
+"""The same for requests about items."""
 
 PATTERNS: Mapping[str, str] = MappingProxyType(
     {
@@ -140,7 +163,9 @@ TAGS: Mapping[str, str] = MappingProxyType(
         "Passwords": "Passwords, with time-based codes.",
         "Notes": "Notes: texts that are kept secret as a whole.",
         "API secrets": "Client ids and client secrets of other APIs.",
-        "Description": "This description.",
     }
 )
-"""Parts of the API in reading order; what is not here comes after them."""
+"""Parts of the API that come first, in reading order."""
+
+LAST_TAGS: Mapping[str, str] = MappingProxyType({"Description": "What you are reading, for programs and for people."})
+"""Parts that come after all others."""
