@@ -102,7 +102,13 @@ OPERATION = {
     Action.USER_CREATE, Action.USER_UPDATE, Action.GROUP_CREATE, Action.ACCESS_KEY_CREATE,
     Action.ACCESS_KEY_UPDATE, Action.ACCESS_KEY_REVEAL, Action.AUDIT_READ, Action.VAULT_CREATE,
 }  # fmt: skip
-EVERYDAY = {Action.ITEM_CREATE, Action.ITEM_LIST, Action.TOKEN_ISSUE, Action.ACCOUNT_READ}
+EVERYDAY = {
+    Action.ITEM_CREATE,
+    Action.ITEM_LIST,
+    Action.TOKEN_ISSUE,
+    Action.ACCOUNT_READ,
+    Action.DESCRIPTION_READ,
+}
 ADMINISTRATION: set[Action] = set()
 ADMINISTRATOR = Actor(UserId(1), AccessKeyId(7), is_admin=True)
 

@@ -22,7 +22,8 @@ def described(operations: Sequence[Operation], *, is_public: bool = False) -> tu
     `is_public` lets them be asked for without a token; nobody is identified then, and nothing recorded (R-CFG-03).
     """
     complete: list[Operation] = list(operations)
-    describe = cache(partial(_describe, complete))  # one process has one set of switches
+    describe = cache(partial(_describe, complete))  # made when first asked for; one process has one set of switches
+    encoded = cache(lambda compatibility: document.as_json(describe(compatibility)))
     shown = cache(lambda compatibility: page(describe(compatibility)))
 
     def route(path: str, encode: Callable[[Call], Answer], about: About) -> Operation:
@@ -32,7 +33,7 @@ def described(operations: Sequence[Operation], *, is_public: bool = False) -> tu
     complete += [
         route(
             "/api/openapi.json",
-            lambda call: Answer(200, document.as_json(describe(call.compatibility))),
+            lambda call: Answer(200, encoded(call.compatibility)),
             About("Describe this API (OpenAPI 3.1)", response=dict),
         ),
         route(
