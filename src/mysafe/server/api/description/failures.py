@@ -114,9 +114,13 @@ def general(door: Door, compatibility: Compatibility) -> list[Failure]:
 
 def failure(door: Door, error: VaultError, compatibility: Compatibility) -> Failure:
     """Return the answer of a door to an error."""
+    return Failure(name_of(error), door.answer_to(error, compatibility), type(error) in SPECIFIC)
+
+
+def name_of(error: VaultError) -> str:
+    """Return the name of an example: the class of the error, and the field or kind it is about."""
     of = getattr(error, "field", "") or getattr(error, "what", "")
-    name = type(error).__name__ + (f"_{of}" if of else "")
-    return Failure(name, door.answer_to(error, compatibility), type(error) in SPECIFIC)
+    return type(error).__name__ + (f"_{of}" if of else "")
 
 
 def unknown_path() -> Failure:
