@@ -17,6 +17,7 @@ from schemathesis.specs.openapi.definitions import OPENAPI_31
 
 import api_doc
 from mysafe.domain.actions import Action
+from mysafe.domain.secret_text import SecretText
 from mysafe.server.api.call import About, Call, Operation, Step
 from mysafe.server.api.description import document, failures
 from mysafe.server.api.description.parts import Undescribed
@@ -36,6 +37,7 @@ class Part(bodies.Model, frozen=True):
     """A part of these tests."""
 
     count: int
+    password: SecretText | None = None
     names: tuple[str, ...] = ()
 
 
@@ -95,7 +97,8 @@ def test_an_operation_that_is_not_known_here_is_described_by_what_it_says() -> N
     about = About("Change a part", request=Part, response=bytes, status=202, query=("force",), media="text/plain")
     path = "/api/manage/things/{thing_id}/parts/{name}"
     one = Operation("PATCH", path, Action.ACCOUNT_READ, handler, door=PROBLEMS, about=about)
-    part = document.describe([*OPERATIONS, one])["paths"][path]["patch"]
+    described = document.describe([*OPERATIONS, one])
+    part = described["paths"][path]["patch"]
     assert part["operationId"] == "patch_manage_things_thing_id_parts_name"
     assert part["tags"] == ["Things"]
     assert [(one["name"], one["in"]) for one in part["parameters"]] == [
@@ -105,6 +108,7 @@ def test_an_operation_that_is_not_known_here_is_described_by_what_it_says() -> N
     ]
     body = part["requestBody"]["content"]["application/json"]
     assert (body["schema"]["$ref"], body["example"]) == ("#/components/schemas/Part", {"count": 1})
+    assert described["components"]["schemas"]["Part"]["properties"]["password"]["anyOf"][0]["format"] == "password"
     assert part["responses"]["202"]["content"] == {"text/plain": {"schema": {}}}
     assert {"400", "401", "403", "404", "409", "412", "500", "503"} < set(part["responses"])
 

@@ -6,6 +6,7 @@ from typing import Any, TypeAlias, get_args, get_type_hints, is_typeddict
 
 import msgspec
 
+from mysafe.domain.secret_text import SecretText
 from mysafe.protocol.compatibility import Compatibility
 from mysafe.protocol.envelope import Fault, Gateway, Outcome
 from mysafe.protocol.fields import GROUPS_ALLOWED, LIMITS, NOTE, SEED, USERS_ALLOWED
@@ -41,7 +42,9 @@ class Schemas:
         wires = tuple(wires)
         explained = [*WIRE_TYPES, *(one for wire in wires for one in entity_types(wire))]
         types = list(dict.fromkeys([*explained, *models]))
-        found, components = msgspec.json.schema_components(types, ref_template=REFERENCE + "{name}")
+        found, components = msgspec.json.schema_components(
+            types, schema_hook=_schema_of, ref_template=REFERENCE + "{name}"
+        )
         self._by_type = dict(zip(types, found, strict=True))
         self.components: dict[str, Schema] = dict(components)
         for one in _typed_dicts(types):
@@ -87,6 +90,13 @@ class Schemas:
             }
             self.components[draft["title"]] = draft
             self.components[change["title"]] = change
+
+
+def _schema_of(kind: type) -> Schema:
+    """Return the schema of a type of ours within a model. Raises NotImplementedError for any other."""
+    if kind is SecretText:
+        return {"type": "string", "format": "password"}
+    raise NotImplementedError(f"{kind.__name__} has no JSON Schema: name it here")
 
 
 def request_name(wire: Wire, *, is_update: bool) -> str:
