@@ -94,6 +94,8 @@ class Schemas:
 
 def _schema_of(kind: type) -> Schema:
     """Return the schema of a type of ours within a model. Raises NotImplementedError for any other."""
+    if kind is object:
+        return {}
     if kind is SecretText:
         return {"type": "string", "format": "password"}
     raise NotImplementedError(f"{kind.__name__} has no JSON Schema: name it here")

@@ -8,13 +8,14 @@ from mysafe.domain.access_keys import TOKEN_LIFETIME_SECONDS
 from mysafe.domain.secret_text import SecretText
 from mysafe.protocol import oauth2
 from mysafe.protocol.body import FORM, JSON
-from mysafe.server.api.call import Call, Operation
+from mysafe.server.api.call import Answer, Operation
 from mysafe.server.api.description import failures, parts
 from mysafe.server.api.description.failures import Failure
 from mysafe.server.api.description.parts import Maker
 from mysafe.server.api.description.schemas import REFERENCE, Schema
 from mysafe.server.api.endpoint import DOCUMENTED
-from mysafe.services.authentication import Caller
+from mysafe.server.api.errors import retry_after
+from mysafe.server.api.oauth2 import CHALLENGE
 
 _BASIC_ONLY = (
     "Only with HTTP Basic: the client id as the user, the client secret as the password. A secret in the query is"
@@ -42,7 +43,7 @@ def describe(operation: Operation, maker: Maker) -> Schema:
         schema = {"$ref": REFERENCE + "TokenRequest"}
         content = {JSON: {"schema": schema, "example": _REQUEST}, FORM: {"schema": schema, "example": _REQUEST}}
         found["requestBody"] = {"required": True, "content": content}
-    answers = {"200": _issued(maker)} | parts.failed(maker, operation, "", _failures(operation, maker))
+    answers = {"200": _issued(maker)} | parts.failed(maker, operation, "", _failures(maker))
     found["responses"] = dict(sorted(answers.items()))
     return found
 
@@ -53,17 +54,18 @@ def _issued(maker: Maker) -> Schema:
     return {"description": "A new token, good for an hour.", "headers": dict(parts.REQUEST_ID), "content": content}
 
 
-def _failures(operation: Operation, maker: Maker) -> list[Failure]:
-    """Return the refusals, worded by the operation itself, and what every call may be answered."""
-    headers = {b"authorization": b"Basic Y2xpZW50OnNlY3JldA=="}
-    call = Call(operation.method, (), b"", headers, b"", Caller("127.0.0.1"), maker.compatibility)
-    unknown = errors.NotAuthenticated(was_sent=True)
+def _failures(maker: Maker) -> list[Failure]:
+    """Return the refusals of the endpoint, and what every call may be answered."""
     exposed = errors.BadTokenRequest("client_secret", is_exposed=True)
-    found = [exposed, errors.BadTokenRequest("grant_type"), errors.UnsupportedGrant(), unknown, errors.TooMany(30)]
-    refused = []
-    for error in found:
-        answer = operation.refuse(call, error) if operation.refuse else None
-        if answer is not None:
-            refused.append(failures.Failure(failures.name_of(error), answer, is_specific=True))
+    unknown = errors.NotAuthenticated(was_sent=True)
+    found = (exposed, errors.BadTokenRequest("grant_type"), errors.UnsupportedGrant(), unknown, errors.TooMany(30))
+    refused = [Failure(failures.name_of(one), _refusal(one), is_specific=True) for one in found]
     names = {one.name for one in refused} | {"CallForbidden"}  # the limits of a key are told as wrong credentials here
     return refused + [one for one in failures.general(DOCUMENTED, maker.compatibility) if one.name not in names]
+
+
+def _refusal(error: errors.InvalidInput | errors.NotAuthenticated | errors.TooMany) -> Answer:
+    status, body = oauth2.token_error(error)
+    if isinstance(error, errors.TooMany):
+        return Answer(status, body, retry_after(error))
+    return Answer(status, body, (CHALLENGE,) if status == 401 else ())
