@@ -39,6 +39,17 @@ class Part(bodies.Model, frozen=True):
     count: int
     password: SecretText | None = None
     names: tuple[str, ...] = ()
+    anything: object = None
+
+
+class Unknown:
+    """A type that nothing is known of."""
+
+
+class Strange(bodies.Model, frozen=True):
+    """A model that cannot be described."""
+
+    unknown: Unknown
 
 
 def handler(call: Call) -> Step:
@@ -111,6 +122,12 @@ def test_an_operation_that_is_not_known_here_is_described_by_what_it_says() -> N
     assert described["components"]["schemas"]["Part"]["properties"]["password"]["anyOf"][0]["format"] == "password"
     assert part["responses"]["202"]["content"] == {"text/plain": {"schema": {}}}
     assert {"400", "401", "403", "404", "409", "412", "500", "503"} < set(part["responses"])
+
+
+def test_a_model_with_a_type_that_has_no_schema_is_refused() -> None:
+    about = About("Show what is strange", response=Strange)
+    with pytest.raises(TypeError, match="Unknown"):
+        document.describe([Operation("GET", "/api/manage/strange", Action.ACCOUNT_READ, handler, about=about)])
 
 
 def test_the_document_is_openapi_3_1() -> None:
