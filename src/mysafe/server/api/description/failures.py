@@ -17,7 +17,6 @@ from mysafe.server.api.errors import no_route
 
 SPECIFIC: frozenset[type[VaultError]] = frozenset(
     {
-        VaultError,
         errors.InvalidInput,
         errors.MissingField,
         errors.InvalidField,
@@ -37,7 +36,7 @@ SPECIFIC: frozenset[type[VaultError]] = frozenset(
         errors.NotEncryptable,
     }
 )
-"""Errors that only some operations can raise. Any other one may end every call."""
+"""Errors that only some operations can raise, and with them what is below them. Any other one may end every call."""
 
 _CONNECTION = (limits.LONG_URL, limits.LARGE_HEAD, limits.TOO_MANY, limits.FULL, limits.SLOW_REQUEST)
 """What a connection may be answered before there is a request."""
@@ -70,6 +69,11 @@ class Failure(NamedTuple):
     name: str
     answer: Answer
     is_specific: bool = False
+
+
+def is_specific(kind: type[VaultError]) -> bool:
+    """Return whether only some operations can raise errors of a class."""
+    return not SPECIFIC.isdisjoint(kind.__mro__)
 
 
 def every_error() -> list[type[VaultError]]:
@@ -106,7 +110,7 @@ def _fact(known: Mapping[str, object], name: str) -> object:
 
 def general(door: Door, compatibility: Compatibility) -> list[Failure]:
     """Return what every call may be answered, whatever it asks for."""
-    kinds = [kind for kind in every_error() if kind not in SPECIFIC]
+    kinds = [kind for kind in every_error() if not is_specific(kind)]
     found = [failure(door, example(kind), compatibility) for kind in kinds]
     found.append(Failure("Unexpected", door.unexpected(compatibility)))
     return found + [_of_connection(answer) for answer in _CONNECTION]
@@ -114,7 +118,7 @@ def general(door: Door, compatibility: Compatibility) -> list[Failure]:
 
 def failure(door: Door, error: VaultError, compatibility: Compatibility) -> Failure:
     """Return the answer of a door to an error."""
-    return Failure(name_of(error), door.answer_to(error, compatibility), type(error) in SPECIFIC)
+    return Failure(name_of(error), door.answer_to(error, compatibility), is_specific(type(error)))
 
 
 def name_of(error: VaultError) -> str:

@@ -17,7 +17,7 @@ from mysafe.server.api.endpoint import DOCUMENTED
 BYTES = "application/octet-stream"
 
 _OF_RECORDS = frozenset({errors.BadIdentifier, errors.NotFound, errors.Inactive, errors.NotEncryptable})
-_OF_BODIES = failures.SPECIFIC - _OF_RECORDS - {errors.BadTokenRequest, errors.UnsupportedGrant, errors.AccessDenied}
+_OF_TOKENS = frozenset({errors.BadTokenRequest, errors.UnsupportedGrant})
 
 
 def describe(operation: Operation, about: About, maker: Maker) -> Schema:
@@ -80,7 +80,8 @@ def _failures(operation: Operation, about: About, maker: Maker) -> list[Failure]
     if about.query:
         kinds |= {errors.InvalidField, errors.BadIdentifier, errors.NotFound}
     if operation.method != "GET":
-        kinds |= _OF_BODIES | {errors.NotFound}
+        kinds |= {one for one in failures.every_error() if failures.is_specific(one)} - _OF_RECORDS - _OF_TOKENS
+        kinds.add(errors.NotFound)
     door, switches = operation.door or DOCUMENTED, maker.compatibility
     made = [failures.example(kind) for kind in failures.every_error() if kind in kinds]
     return [failures.failure(door, one, switches) for one in made] + failures.general(door, switches)

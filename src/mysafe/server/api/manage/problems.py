@@ -8,7 +8,7 @@ a value that was sent, nor a reason of the policy.
 """
 
 import json
-from typing import NamedTuple, NotRequired, TypedDict
+from typing import NamedTuple, NotRequired, TypedDict, cast
 
 from mysafe.domain import errors
 from mysafe.protocol.compatibility import Compatibility
@@ -17,6 +17,11 @@ from mysafe.server.api.errors import retry_after
 
 CONTENT_TYPE = (b"content-type", b"application/problem+json")
 RETRY_AFTER = (b"retry-after", b"1")
+
+
+class _Facts(TypedDict, total=False):
+    field: str
+    limit: int
 
 
 class ProblemDocument(TypedDict):
@@ -70,17 +75,13 @@ _UNEXPECTED = _Problem(500, "unexpected", "Unexpected error.")
 def answer_to(error: errors.VaultError, compatibility: Compatibility) -> Answer:
     """Return the problem document of an expected error; the nearest class in the tree decides."""
     problem = next(TABLE[kind] for kind in type(error).__mro__ if kind in TABLE)
-    document = _document(problem)
-    if hasattr(error, "field"):
-        document["field"] = error.field
-    if hasattr(error, "limit"):
-        document["limit"] = error.limit
-    return _answer(document, _headers(error))
+    facts = {name: getattr(error, name) for name in ("field", "limit") if hasattr(error, name)}
+    return _answer(problem, facts, _headers(error))
 
 
 def unexpected(compatibility: Compatibility) -> Answer:
     """Return the problem document of a fault of the server: never any internals."""
-    return _answer(_document(_UNEXPECTED))
+    return _answer(_UNEXPECTED, {})
 
 
 def _headers(error: errors.VaultError) -> tuple[tuple[bytes, bytes], ...]:
@@ -99,13 +100,16 @@ def _headers(error: errors.VaultError) -> tuple[tuple[bytes, bytes], ...]:
             return ()
 
 
-def _document(problem: _Problem) -> ProblemDocument:
-    return {"type": "about:blank", "title": problem.title, "status": problem.status, "code": problem.code}
-
-
-def _answer(document: ProblemDocument, headers: tuple[tuple[bytes, bytes], ...] = ()) -> Answer:
+def _answer(problem: _Problem, facts: dict[str, object], headers: tuple[tuple[bytes, bytes], ...] = ()) -> Answer:
+    document: ProblemDocument = {
+        "type": "about:blank",
+        "title": problem.title,
+        "status": problem.status,
+        "code": problem.code,
+        **cast("_Facts", facts),
+    }
     body = json.dumps(document, separators=(",", ":")).encode("ascii")
-    return Answer(document["status"], body, headers, content_type=CONTENT_TYPE)
+    return Answer(problem.status, body, headers, content_type=CONTENT_TYPE)
 
 
 PROBLEMS = Door(answer_to, unexpected)
