@@ -15,28 +15,15 @@ from mysafe.server.api.call import Answer, Door
 from mysafe.server.api.description.schemas import REFERENCE, Schema
 from mysafe.server.api.errors import no_route
 
-SPECIFIC: frozenset[type[VaultError]] = frozenset(
-    {
-        errors.InvalidInput,
-        errors.MissingField,
-        errors.InvalidField,
-        errors.TooLong,
-        errors.TooShort,
-        errors.BadSeed,
-        errors.BadBody,
-        errors.BadIdentifier,
-        errors.DuplicateIdentifier,
-        errors.BadTokenRequest,
-        errors.UnsupportedGrant,
-        errors.NotFound,
-        errors.AccessDenied,
-        errors.Inactive,
-        errors.Conflict,
-        errors.VersionMismatch,
-        errors.NotEncryptable,
-    }
+GENERAL: tuple[type[VaultError], ...] = (
+    errors.NotAuthenticated,
+    errors.CallForbidden,
+    errors.TooMany,
+    errors.TooLarge,
+    errors.SlowBody,
+    errors.Unavailable,
 )
-"""Errors that only some operations can raise, and with them what is below them. Any other one may end every call."""
+"""Errors that may end every call, and with them what is below them. Any other one is raised by some operations only."""
 
 _CONNECTION = (limits.LONG_URL, limits.LARGE_HEAD, limits.TOO_MANY, limits.FULL, limits.SLOW_REQUEST)
 """What a connection may be answered before there is a request."""
@@ -73,7 +60,7 @@ class Failure(NamedTuple):
 
 def is_specific(kind: type[VaultError]) -> bool:
     """Return whether only some operations can raise errors of a class."""
-    return not SPECIFIC.isdisjoint(kind.__mro__)
+    return not issubclass(kind, GENERAL)
 
 
 def every_error() -> list[type[VaultError]]:
@@ -83,9 +70,9 @@ def every_error() -> list[type[VaultError]]:
 
 def _below(kind: type[VaultError]) -> Iterator[type[VaultError]]:
     for child in kind.__subclasses__():
-        if child.__module__ == errors.__name__:
+        if not child.__name__.startswith("_"):
             yield child
-            yield from _below(child)
+        yield from _below(child)
 
 
 def example(kind: type[VaultError], **facts: object) -> VaultError:
@@ -111,8 +98,8 @@ def _fact(known: Mapping[str, object], name: str) -> object:
 def general(door: Door, compatibility: Compatibility) -> list[Failure]:
     """Return what every call may be answered, whatever it asks for."""
     kinds = [kind for kind in every_error() if not is_specific(kind)]
-    found = [failure(door, example(kind), compatibility) for kind in kinds]
-    found.append(Failure("Unexpected", door.unexpected(compatibility)))
+    found = [Failure("Unexpected", door.unexpected(compatibility))]
+    found += [failure(door, example(kind), compatibility) for kind in kinds]
     return found + [_of_connection(answer) for answer in _CONNECTION]
 
 
