@@ -64,8 +64,8 @@ def is_specific(kind: type[VaultError]) -> bool:
 
 
 def every_error() -> list[type[VaultError]]:
-    """Return every class of the error tree, in a fixed order."""
-    return sorted(_below(VaultError), key=lambda kind: kind.__name__)
+    """Return every class of the error tree, in a fixed order, the wider ones first."""
+    return sorted(_below(VaultError), key=lambda kind: (len(kind.__mro__), kind.__name__))
 
 
 def _below(kind: type[VaultError]) -> Iterator[type[VaultError]]:
