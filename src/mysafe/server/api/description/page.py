@@ -113,7 +113,7 @@ def _errors(answers: Iterable[tuple[str, Schema]], reader: Reader) -> str:
         rows.append(
             f"<tr><th scope=row>{escape(status)}</th><td>{_words(answer['description'])}<ul>{said}</ul></td></tr>"
         )
-    table = f'<div class="wide"><table><tbody>{"".join(rows)}</tbody></table></div>'
+    table = f'<div class="wide"><table class="errors"><tbody>{"".join(rows)}</tbody></table></div>'
     return f"<details><summary>Errors</summary>{table}</details>"
 
 
