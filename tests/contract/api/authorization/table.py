@@ -22,6 +22,7 @@ class Work(Enum):
     DEACTIVATE = "deactivate"
     ACTIVATE = "activate"
     SHOW_ACCOUNT = "show the caller's account"
+    DESCRIBE = "describe the API"
 
 
 MANAGEMENT = {Work.SHOW_ACCOUNT}
@@ -63,6 +64,8 @@ ROUTES: dict[Endpoint, Route] = {
     ("POST", "/api/mysafe/secretapi/inactive/{identifier}"): Route(Work.DEACTIVATE, "secretapi"),
     ("POST", "/api/mysafe/secretapi/active/{identifier}"): Route(Work.ACTIVATE, "secretapi"),
     ("GET", "/api/manage/me"): Route(Work.SHOW_ACCOUNT),
+    ("GET", "/api/openapi.json"): Route(Work.DESCRIBE),
+    ("GET", "/api/docs"): Route(Work.DESCRIBE),
 }
 """Every route there may be, inside and outside /api/mysafe. One that is not here fails the build."""
 
@@ -135,6 +138,7 @@ TOKEN = Answer(200, "")
 NO_CLIENT = Answer(400, "invalid_request")
 BAD_CLIENT = Answer(401, "invalid_client")
 OWN_ACCOUNT = Answer(200, "")
+DESCRIPTION = Answer(200, "")
 
 ANSWERS: dict[tuple[Work, State], tuple[Answer, Answer, Answer, Answer]] = {
     # to whom it is:                 not shared    shared to view  to edit, or the owner's  an administrator's affair
@@ -150,6 +154,7 @@ ANSWERS: dict[tuple[Work, State], tuple[Answer, Answer, Answer, Answer]] = {
     (Work.ACTIVATE, State.ACTIVE):   (NO_ACCESS, NO_ACCESS, WAS_ACTIVE, NO_ACCESS),
     (Work.ACTIVATE, State.INACTIVE): (NO_ACCESS, NO_ACCESS, ACTIVATED, NO_ACCESS),
     (Work.SHOW_ACCOUNT, State.NONE): (OWN_ACCOUNT, OWN_ACCOUNT, OWN_ACCOUNT, OWN_ACCOUNT),
+    (Work.DESCRIBE, State.NONE): (DESCRIPTION, DESCRIPTION, DESCRIPTION, DESCRIPTION),
     **{
         (work, state): (answer, answer, answer, answer)
         for work in (Work.READ, Work.UPDATE, Work.DEACTIVATE, Work.ACTIVATE)
@@ -260,7 +265,7 @@ def envelope(answer: Answer, kind: str) -> dict[str, Any]:
     """Return the body of an answer without its entity (contract 1.3 to 1.5)."""
     if answer.status == 401:
         return {"message": answer.text}
-    text = TEXTS[kind].get(answer.text, answer.text)
+    text = TEXTS.get(kind, {}).get(answer.text, answer.text)
     is_error, number = bool(answer.code), int(bool(answer.code))
     response = {
         "status": answer.status,
