@@ -32,10 +32,19 @@ def read(call: Call, model: type[M]) -> M:
     fields = call.fields()
     complaint: BadBody | MissingField | InvalidField
     try:
-        return msgspec.convert(fields, model, strict=False)
+        return msgspec.convert(_plain(fields), model, strict=False)
     except msgspec.ValidationError as error:
         complaint = _complaint(str(error))
     raise complaint  # out here, without the validation error as its context: that one may quote a value
+
+
+def _plain(value: object) -> object:
+    """Return parsed JSON whose numbers are plain texts: a model must not carry our own kind of text further."""
+    if isinstance(value, dict):
+        return {name: _plain(member) for name, member in value.items()}
+    if isinstance(value, list):
+        return [_plain(member) for member in value]
+    return str(value) if isinstance(value, str) else value
 
 
 def answer(model: Model, status: int = 200, headers: tuple[tuple[bytes, bytes], ...] = ()) -> Answer:
