@@ -6,6 +6,8 @@ PYTHON ?= python3
 T ?= tests
 BENCH_SECONDS ?= 4
 MODEL_EXAMPLES ?= 1000
+FUZZ_SECONDS ?= 120
+DOCS ?=
 ARGS ?=
 
 VENV := .venv
@@ -19,7 +21,7 @@ COMPILE := env -u PIP_FIND_LINKS $(PY) -m piptools compile --quiet --generate-ha
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help run test check fmt format lint types arch docs cov bench model lock vectors clean
+.PHONY: help run test check fmt format lint types arch docs cov bench model fuzz lock vectors clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
@@ -31,6 +33,7 @@ run: $(VENV)/.runtime ## create demo data and serve it on 127.0.0.1:8080
 test: $(VENV)/.dev ## run the tests (T=path for some of them, ARGS= for pytest)
 	@$(PY) -m pytest $(ARGS) $(T)
 
+check: DOCS := --check
 check: fmt lint types arch docs test ## run everything continuous integration runs
 
 fmt: $(VENV)/.dev ## check the formatting (make format mends it)
@@ -49,7 +52,8 @@ types: $(VENV)/.dev ## check the types
 arch: $(VENV)/.dev ## check imports, sizes and the other rules of the house
 	@$(PY) -m pytest --quiet tests/architecture
 
-docs: $(VENV)/.runtime ## check that links and make targets in the documentation exist
+docs: $(VENV)/.runtime ## write docs/api/openapi.json; check that links and make targets in the documentation exist
+	@$(PY) tools/api_doc.py $(DOCS)
 	@$(PY) tools/check_docs.py
 
 cov: $(VENV)/.dev ## run the tests and show what they do not reach
@@ -62,6 +66,9 @@ bench: $(VENV)/.runtime ## measure a real server (BENCH_SECONDS=4 each, ARGS="--
 
 model: $(VENV)/.dev ## compare sharing with its model for minutes, with new examples each time (MODEL_EXAMPLES=1000)
 	@MODEL_EXAMPLES=$(MODEL_EXAMPLES) $(PY) -m pytest -k shares_as_the_model $(ARGS) tests/property/test_sharing_model.py
+
+fuzz: $(VENV)/.dev ## play generated requests against a server (FUZZ_SECONDS=120)
+	@$(PY) tools/fuzz.py $(FUZZ_SECONDS)
 
 lock: $(VENV)/.dev ## write the lock files anew from pyproject.toml (ARGS=--upgrade for newer versions)
 	$(COMPILE) $(ARGS) --build-deps-for editable --output-file requirements.lock pyproject.toml

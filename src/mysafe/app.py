@@ -27,7 +27,7 @@ from mysafe.server.api.endpoint import Api, Limits
 from mysafe.server.limits import ConnectionLimits, limited_protocol
 from mysafe.server.logs import log_to_stderr
 from mysafe.server.origin import Proxies
-from mysafe.server.routes import Routes
+from mysafe.server.routes import OPEN_OPERATIONS, OPERATIONS, Routes
 from mysafe.services import health
 from mysafe.services import keys as key_ceremony
 from mysafe.services.accounts.key_rules import KeyRules
@@ -207,9 +207,10 @@ def asgi_app(vault: Vault, settings: Settings, *, ticks: Callable[[], int] = tim
     )
     header = settings.client_certificate_header
     proxies = Proxies(settings.trusted_proxies, header.lower().encode("ascii") if header else None)
+    routes = Routes(OPEN_OPERATIONS if settings.public_api_description else OPERATIONS)
     return Api(
         vault,
-        Routes().match,
+        routes.match,
         compatibility=compatibility,
         limits=limits,
         proxies=proxies,

@@ -98,6 +98,9 @@ class Settings:
     """How many token requests may fail in a minute from one address, whatever client id they name. Callers behind a
     proxy have one address together, unless the proxy is in `trusted_proxies`. Limits: 1 to 100000."""
 
+    public_api_description: bool = False
+    """Whether `/api/openapi.json` and `/api/docs` are for everybody. Otherwise they ask for an access token."""
+
     compat_mensagem: bool = False
     """Whether answers carry the older text key `mensagem` too."""
 
@@ -372,6 +375,7 @@ _READERS: dict[str, Callable[[str, _Given], object]] = {
     "requests_burst": _number(1, 100_000, is_whole=True),
     "token_failures_per_minute": _number(1, 100_000, is_whole=True),
     "token_failures_per_address": _number(1, 100_000, is_whole=True),
+    "public_api_description": _flag,
     "compat_mensagem": _flag,
     "compat_unauthenticated_status": _choice("401", "404"),
     "compat_hide_existence": _flag,

@@ -14,7 +14,12 @@ HOMES: dict[str, tuple[str, ...]] = {
     "apsw": ("src/mysafe/storage/",),
     "cryptography": ("src/mysafe/crypto/",),
     "httptools": ("src/mysafe/server/",),
-    "msgspec": ("src/mysafe/protocol/", "src/mysafe/server/api/manage/", "src/mysafe/services/payloads.py"),
+    "msgspec": (
+        "src/mysafe/protocol/",
+        "src/mysafe/server/api/description/",
+        "src/mysafe/server/api/manage/",
+        "src/mysafe/services/payloads.py",
+    ),
     "sqlalchemy": ("src/mysafe/storage/",),
     "uvicorn": ("src/mysafe/server/", "src/mysafe/app.py"),
     "uvloop": ("src/mysafe/server/", "src/mysafe/app.py"),

@@ -121,15 +121,17 @@ class RunningServer:
         self.engine = FaultyEngine(self.vault.engine)
         self.vault.engine = self.engine
         self._names = (f"actor{number}" for number in itertools.count(1))
-        self._server: uvicorn.Server = app.web_server(
-            app.asgi_app(self.vault, self.settings, ticks=self.ticks), self.settings
-        )
+        self._server: uvicorn.Server = app.web_server(self.application(), self.settings)
         self._thread = threading.Thread(target=self._server.run, daemon=True)
         self._thread.start()
         while not self._server.started:
             time.sleep(0.01)
         port = self._server.servers[0].sockets[0].getsockname()[1]
         self.url = f"{'https' if self.settings.tls_certificate else 'http'}://127.0.0.1:{port}"
+
+    def application(self) -> app.Application:
+        """Return what is served."""
+        return app.asgi_app(self.vault, self.settings, ticks=self.ticks)
 
     def close(self) -> None:
         self._server.should_exit = True

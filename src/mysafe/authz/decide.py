@@ -83,6 +83,7 @@ USER_ACTIONS = PRIVATE_GROUP_ACTIONS | {
     Action.TOKEN_ISSUE,
     Action.ACCOUNT_READ,
     Action.ACCOUNT_SECURE,
+    Action.DESCRIPTION_READ,
     Action.ACCESS_KEY_LIST,
     Action.PRINCIPAL_LIST,
     Action.PRIVATE_GROUP_CREATE,
@@ -91,7 +92,14 @@ USER_ACTIONS = PRIVATE_GROUP_ACTIONS | {
 """What every authenticated user may do without a right on an item."""
 
 CONFINED_ACTIONS = frozenset(
-    {Action.ITEM_CREATE, Action.ITEM_LIST, Action.ITEM_BATCH, Action.TOKEN_ISSUE, Action.ACCOUNT_READ}
+    {
+        Action.ITEM_CREATE,
+        Action.ITEM_LIST,
+        Action.ITEM_BATCH,
+        Action.TOKEN_ISSUE,
+        Action.ACCOUNT_READ,
+        Action.DESCRIPTION_READ,
+    }
 )
 """What is left of these, whoever the user is, for an access key that is confined to some items."""
 

@@ -64,3 +64,4 @@ class Action(StrEnum):
     PRIVATE_GROUP_DISABLE = "private_group.disable"
     PRIVATE_GROUP_ADD_MEMBER = "private_group.add_member"
     PRIVATE_GROUP_REMOVE_MEMBER = "private_group.remove_member"
+    DESCRIPTION_READ = "description.read"

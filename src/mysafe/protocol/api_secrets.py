@@ -1,21 +1,26 @@
 # SPDX-License-Identifier: Apache-2.0
 """API secrets on the wire: `/api/mysafe/secretapi` (contract 6). Decides nothing and stores nothing."""
 
+from typing import TypedDict
+
 from mysafe.domain.ids import Kind
 from mysafe.domain.items import ApiSecret, ItemDraft, ItemView, ListedItem
 from mysafe.domain.secret_text import SecretText
 from mysafe.protocol import codes
 from mysafe.protocol.compatibility import Compatibility
 from mysafe.protocol.items import (
-    Entity,
     Fields,
+    NamedUser,
     Shape,
+    SharedGroup,
+    SharedUser,
+    Unshared,
     Wire,
     line_end,
     read_body,
     shared_error,
     shares,
-    shares_to_read,
+    shares_by_name,
 )
 
 SHAPE = Shape(
@@ -24,6 +29,44 @@ SHAPE = Shape(
     meta=frozenset({"name", "url", "identifier_code", "method", "tags"}),
 )
 """Contract 6.1; an update names any part of it (6.4)."""
+
+
+class _Fields(TypedDict):
+    identifier: str
+    name: str
+    url: str
+    client_secret: str
+    client_id: str
+    identifier_code: str
+    method: str
+    tags: str
+    notes: str
+
+
+class ChangedApiSecret(_Fields):
+    """An API secret after it was made or changed."""
+
+    users_allowed: list[SharedUser]
+    groups_allowed: list[SharedGroup]
+    shared_error: list[Unshared]
+
+
+class ApiSecretEntity(_Fields):
+    """An API secret with everything in it."""
+
+    users_allowed: list[NamedUser]
+    groups_allowed: list[SharedGroup]
+
+
+class ApiSecretLine(TypedDict):
+    """An API secret in a list, without its secrets."""
+
+    identifier: str
+    name: str
+    need_justify: str
+    need_approval: str
+    can_view: bool
+    can_write: bool
 
 
 def parse_draft(fields: Fields, compatibility: Compatibility) -> ItemDraft:
@@ -43,22 +86,22 @@ def parse_draft(fields: Fields, compatibility: Compatibility) -> ItemDraft:
     )
 
 
-def changed(view: ItemView) -> Entity:
+def changed(view: ItemView) -> ChangedApiSecret:
     """Return the entity of create and update answers; the client secret is echoed (contract 6.1)."""
     return {**_fields(view), **shares(view.shares), "shared_error": shared_error(view.unshared)}
 
 
-def entity(view: ItemView, compatibility: Compatibility) -> Entity:
+def entity(view: ItemView, compatibility: Compatibility) -> ApiSecretEntity:
     """Return the entity of a single GET; users are named by `name` here (contract 6.3 and 8)."""
-    return {**_fields(view), **shares_to_read(view.shares, "name", compatibility)}
+    return {**_fields(view), **shares_by_name(view.shares, compatibility)}
 
 
-def line(listed: ListedItem) -> Entity:
+def line(listed: ListedItem) -> ApiSecretLine:
     """Return one element of the list: neither URL nor tags (contract 6.2)."""
     return {"identifier": str(listed.item.ref.id), "name": listed.item.meta.name, **line_end(listed)}
 
 
-def _fields(view: ItemView) -> Entity:
+def _fields(view: ItemView) -> _Fields:
     meta, secret = view.item.meta, view.secret
     if not isinstance(secret, ApiSecret):
         raise TypeError("not the secret of an API secret")

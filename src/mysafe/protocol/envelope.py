@@ -11,10 +11,43 @@ Each text stands twice, and so do the flag and the number: once by their English
 """
 
 from functools import lru_cache
+from typing import NotRequired, TypedDict
 
 import msgspec
 
 _encode = msgspec.json.Encoder().encode
+
+
+class _Mensagem(TypedDict, total=False):
+    mensagem: str
+
+
+class Outcome(TypedDict):
+    """How a call ended. Each fact stands twice: by its English and by its Portuguese name."""
+
+    status: int
+    message: str
+    error: bool
+    error_code: int
+    detail: str
+    Message: str
+    mensagem: NotRequired[str]
+    erro: bool
+    cod_erro: int
+
+
+class Fault(TypedDict):
+    """What went wrong: the number of the error, or the status where it has none."""
+
+    code: int
+    message: str
+    detail: None
+
+
+class Gateway(TypedDict):
+    """An answer in the words of a gateway."""
+
+    message: str
 
 
 def success(
@@ -36,33 +69,29 @@ def failure(status: int, text: str, code: int, *, exception: str | None = None, 
     `exception` is the text there, if it differs. `error_code` is 1 and `exception.detail` null on every error
     (contract 8).
     """
-    return _encode(
-        {
-            "code": status,
-            "response": _response(status, text, 1, mensagem=mensagem),
-            "exception": {"code": code, "message": text if exception is None else exception, "detail": None},
-        }
-    )
+    fault: Fault = {"code": code, "message": text if exception is None else exception, "detail": None}
+    return _encode({"code": status, "response": _response(status, text, 1, mensagem=mensagem), "exception": fault})
 
 
 def gateway(text: str) -> bytes:
     """Return the one-key body of an answer that stands for the gateway's (contract 1.5)."""
-    return _encode({"message": text})
+    body: Gateway = {"message": text}
+    return _encode(body)
 
 
 @lru_cache(maxsize=256)  # the server has few texts, and says them again and again
 def _response(status: int, text: str, error_code: int, *, mensagem: bool) -> msgspec.Raw:
     is_error = error_code != 0
-    response: dict[str, object] = {
+    older: _Mensagem = {"mensagem": text} if mensagem else {}
+    response: Outcome = {
         "status": status,
         "message": text,
         "error": is_error,
         "error_code": error_code,
         "detail": "",
         "Message": text,
+        **older,
+        "erro": is_error,
+        "cod_erro": error_code,
     }
-    if mensagem:
-        response["mensagem"] = text
-    response["erro"] = is_error
-    response["cod_erro"] = error_code
     return msgspec.Raw(_encode(response))

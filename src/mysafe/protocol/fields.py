@@ -7,12 +7,13 @@ Nothing is trimmed but tags and seeds (contract 9, rules 13, 15, 23). No error h
 
 import re
 from collections.abc import Collection, Iterable, Mapping
+from typing import Final
 
 from mysafe.domain.errors import BadSeed, InvalidField, MissingField, TooLong
 from mysafe.domain.sharing import ShareRequest
 
-USERS_ALLOWED = "users_allowed"
-GROUPS_ALLOWED = "groups_allowed"
+USERS_ALLOWED: Final = "users_allowed"
+GROUPS_ALLOWED: Final = "groups_allowed"
 TAGS = "tags"
 SEED = "secret_key"
 NOTE = "note"

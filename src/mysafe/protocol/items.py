@@ -5,7 +5,7 @@ What differs is a `Wire` in the module of each kind.
 """
 
 from collections.abc import Callable, Collection, Mapping
-from typing import NamedTuple
+from typing import NamedTuple, NotRequired, TypedDict
 
 from mysafe.domain.ids import Kind
 from mysafe.domain.items import ItemChange, ItemDraft, ItemView, ListedItem, ListFilter
@@ -18,10 +18,65 @@ from mysafe.protocol.compatibility import Compatibility
 from mysafe.protocol.fields import GROUPS_ALLOWED, SEED, USERS_ALLOWED
 
 Fields = Mapping[str, object]
-Entity = dict[str, object]
+Entity = Mapping[str, object]
+"""What a function below promises is its return type; the description of the API is made from those types."""
 
 NO_POLICY = "0"
 """`need_justify` and `need_approval` are strings; a server without item policies sends "0" (contract 1.6)."""
+
+
+class SharedUser(TypedDict):
+    """A user whom an item is shared with."""
+
+    username: str
+    name: NotRequired[str]
+    can_edit: bool
+
+
+class NamedUser(TypedDict):
+    """The same in the single GET of notes and API secrets."""
+
+    name: str
+    username: NotRequired[str]
+    can_edit: bool
+
+
+class SharedGroup(TypedDict):
+    """A group whose members an item is shared with."""
+
+    name: str
+    can_edit: bool
+
+
+class Unshared(TypedDict):
+    """A user or group that an item could not be shared with."""
+
+    username: NotRequired[str]
+    name: NotRequired[str]
+    message: str
+
+
+class ShareLists(TypedDict):
+    """Whom an item is shared with."""
+
+    users_allowed: list[SharedUser]
+    groups_allowed: list[SharedGroup]
+
+
+class NamedShareLists(TypedDict):
+    """Whom an item is shared with, users by `name`."""
+
+    users_allowed: list[NamedUser]
+    groups_allowed: list[SharedGroup]
+
+
+class LineEnd(TypedDict):
+    """What every line of a list ends with."""
+
+    need_justify: str
+    need_approval: str
+    can_view: bool
+    can_write: bool
 
 
 class Shape(NamedTuple):
@@ -94,27 +149,31 @@ def parse_filter(query: Mapping[str, str]) -> ListFilter:
     return ListFilter(**query)
 
 
-def shares(shown: Shares, user_key: str = "username") -> Entity:
-    """Return the two sharing lists of an entity.
-
-    `user_key` names the user: `username`, but for the single GET of notes and API secrets (contract 8).
-    """
-    return {
-        USERS_ALLOWED: [{user_key: name, "can_edit": can_edit} for name, can_edit in shown.users],
-        GROUPS_ALLOWED: _named(shown.groups),
-    }
+def shares(shown: Shares) -> ShareLists:
+    """Return the two sharing lists of an entity; users are named by `username` (contract 8)."""
+    users: list[SharedUser] = [{"username": name, "can_edit": can_edit} for name, can_edit in shown.users]
+    return {USERS_ALLOWED: users, GROUPS_ALLOWED: _groups(shown.groups)}
 
 
-def shares_to_read(shown: Shares, user_key: str, compatibility: Compatibility) -> Entity:
+def shares_to_read(shown: Shares, compatibility: Compatibility) -> ShareLists:
     """Return the two sharing lists of a single GET; `compat.both_user_keys` names each user twice (contract 8)."""
     if not compatibility.are_both_user_keys_sent:
-        return shares(shown, user_key)
-    other = "name" if user_key == "username" else "username"
-    users = [{user_key: name, other: name, "can_edit": can_edit} for name, can_edit in shown.users]
-    return {USERS_ALLOWED: users, GROUPS_ALLOWED: _named(shown.groups)}
+        return shares(shown)
+    users: list[SharedUser] = [{"username": name, "name": name, "can_edit": can_edit} for name, can_edit in shown.users]
+    return {USERS_ALLOWED: users, GROUPS_ALLOWED: _groups(shown.groups)}
 
 
-def shared_error(unshared: tuple[UnsharedName, ...]) -> list[Entity]:
+def shares_by_name(shown: Shares, compatibility: Compatibility) -> NamedShareLists:
+    """Return the same for notes and API secrets, whose single GET names users by `name` (contract 8)."""
+    users: list[NamedUser] = (
+        [{"name": name, "username": name, "can_edit": can_edit} for name, can_edit in shown.users]
+        if compatibility.are_both_user_keys_sent
+        else [{"name": name, "can_edit": can_edit} for name, can_edit in shown.users]
+    )
+    return {USERS_ALLOWED: users, GROUPS_ALLOWED: _groups(shown.groups)}
+
+
+def shared_error(unshared: tuple[UnsharedName, ...]) -> list[Unshared]:
     """Return `shared_error` (contract 9, rule 2); a name that was not given is "" (contract 1.6)."""
     return [
         {"username": name or "", "message": codes.USER_NOT_FOUND}
@@ -124,10 +183,10 @@ def shared_error(unshared: tuple[UnsharedName, ...]) -> list[Entity]:
     ]
 
 
-def line_end(listed: ListedItem) -> Entity:
+def line_end(listed: ListedItem) -> LineEnd:
     """Return what every line of a list ends with. What is listed can be viewed (contract 1.7)."""
     return {"need_justify": NO_POLICY, "need_approval": NO_POLICY, "can_view": True, "can_write": listed.can_write}
 
 
-def _named(groups: tuple[NamedShare, ...]) -> list[Entity]:
+def _groups(groups: tuple[NamedShare, ...]) -> list[SharedGroup]:
     return [{"name": name, "can_edit": can_edit} for name, can_edit in groups]

@@ -4,6 +4,7 @@
 import re
 from base64 import b64decode
 from collections.abc import Mapping
+from typing import NotRequired, TypedDict
 from urllib.parse import unquote_to_bytes
 
 import msgspec
@@ -39,6 +40,23 @@ THROTTLED = "Too many requests."
 
 _BROKEN_PERCENT = re.compile(r"%(?![0-9A-Fa-f]{2})")
 _encode = msgspec.json.Encoder().encode
+
+
+class TokenAnswer(TypedDict):
+    """A new access token."""
+
+    token_type: str
+    expires_in: int
+    access_token: str
+
+
+class TokenError(TypedDict):
+    """Why there is no token (RFC 6749, section 5.2)."""
+
+    error: str
+    error_description: str
+    hint: NotRequired[str]
+    message: str
 
 
 def parse_basic(header: str | None) -> ClientCredentials | None:
@@ -103,7 +121,12 @@ def check_query(query: Mapping[str, str]) -> None:
 
 def token_answer(token: SecretText, lifetime_seconds: int) -> bytes:
     """Return the body of a token answer (contract 2.4)."""
-    return _encode({"token_type": "Bearer", "expires_in": lifetime_seconds, "access_token": token.reveal()})
+    body: TokenAnswer = {
+        "token_type": "Bearer",
+        "expires_in": lifetime_seconds,
+        "access_token": token.reveal(),
+    }
+    return _encode(body)
 
 
 def token_error(error: InvalidInput | NotAuthenticated | TooMany) -> tuple[int, bytes]:
@@ -123,10 +146,11 @@ def token_error(error: InvalidInput | NotAuthenticated | TooMany) -> tuple[int, 
 
 
 def _error(error: str, text: str, hint: str | None = None) -> bytes:
-    body = {"error": error, "error_description": text}
-    if hint is not None:
-        body["hint"] = hint
-    body["message"] = text
+    body: TokenError = (
+        {"error": error, "error_description": text, "message": text}
+        if hint is None
+        else {"error": error, "error_description": text, "hint": hint, "message": text}
+    )
     return _encode(body)
 
 

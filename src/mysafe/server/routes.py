@@ -7,10 +7,11 @@ from collections.abc import Iterable
 from mysafe.domain.actions import Action
 from mysafe.server.api import items, oauth2
 from mysafe.server.api.call import Match, Operation
+from mysafe.server.api.description.doors import described
 from mysafe.server.api.manage import access_keys, batch, groups, history, me, transfers, users
 from mysafe.server.paths import canonical_path
 
-OPERATIONS = (
+_UNDESCRIBED = (
     Operation("POST", "/api/oauth2/token", Action.TOKEN_ISSUE, oauth2.token, is_public=True, refuse=oauth2.refuse),
     Operation("GET", "/api/oauth2/token", Action.TOKEN_ISSUE, oauth2.token, is_public=True, refuse=oauth2.refuse),
     *(operation for wire in items.WIRES for operation in items.operations(wire)),
@@ -22,6 +23,12 @@ OPERATIONS = (
     *batch.OPERATIONS,
     *transfers.OPERATIONS,
 )
+
+OPERATIONS = described(_UNDESCRIBED)
+"""Every route; the description of the API is for callers with a token."""
+
+OPEN_OPERATIONS = described(_UNDESCRIBED, is_public=True)
+"""The same with a description that anybody may read."""
 
 _IDENTIFIER = "/{identifier}"
 

@@ -25,7 +25,7 @@ def secret_of(draft: ItemDraft) -> PasswordSecret:
     return draft.secret
 
 
-def entity_of(shown: ItemView) -> dict[str, object]:
+def entity_of(shown: ItemView) -> Mapping[str, object]:
     """Return what a single GET shows of a password."""
     return passwords.entity(shown, PLAIN)
 

@@ -88,6 +88,12 @@ def test_a_page_that_cannot_be_is_refused(query: dict[str, str]) -> None:
         read_page(query)
 
 
+def test_a_number_in_the_place_of_a_text_becomes_a_plain_text() -> None:
+    read = bodies.read(call(b'{"name": 1.50, "names": [0]}'), Sample)
+    assert (read.name, read.names) == ("1.50", ("0",))
+    assert {type(text) for text in (read.name, *read.names)} == {str}  # what is not plain cannot be sealed
+
+
 @pytest.mark.parametrize("body", [b"[]", b'{"name": NaN}', b'{"name": "a", "name": "b"}', b"{"])
 def test_a_body_that_is_no_strict_json_object_is_refused(body: bytes) -> None:
     with pytest.raises(errors.BadBody):

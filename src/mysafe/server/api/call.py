@@ -127,6 +127,7 @@ class About(NamedTuple):
     """What the description of the API says about an operation.
 
     `request` and `response` are the models of the bodies, None where there is none; `query` names the parameters.
+    `media` is the media type of an answer that is not JSON; the model `bytes` is any sequence of bytes.
     """
 
     summary: str
@@ -134,6 +135,7 @@ class About(NamedTuple):
     response: type | None = None
     status: int = 200
     query: tuple[str, ...] = ()
+    media: str = "application/json"
 
 
 class Operation(NamedTuple):

@@ -88,9 +88,11 @@ def differences(scene: Scene, endpoint: Endpoint, state: State, call: Call | Non
 def _wrong_answer(scene: Scene, route: Route, wanted: Answer, answer: httpx.Response) -> list[str]:
     if wanted is NOTHING_OF_OTHERS:
         return [f"status {answer.status_code}: {answer.text}"] if answer.status_code >= 500 else []
-    body = answer.json()
     if answer.status_code != wanted.status:
         return [f"status {answer.status_code} instead of {wanted.status}: {answer.text}"]
+    if route.work is Work.DESCRIBE and wanted.status == 200:
+        return [] if "list_passwords" in answer.text else ["no description"]  # it is the same for everybody
+    body = answer.json()
     if route.work is Work.ISSUE_TOKEN:
         return _wrong_token_answer(wanted, body)
     found = []

@@ -34,6 +34,7 @@ class Work(Enum):
     LIST_FOR_ADMINISTRATORS = "list accounts"
     ADD_FOR_ADMINISTRATORS = "add an account"
     ADMINISTER = "look at or change an account"
+    DESCRIBE = "describe the API"
 
 
 MANAGEMENT = {
@@ -123,6 +124,8 @@ ROUTES: dict[Endpoint, Route] = {
             ("POST", "access-keys/{identifier}/decryption-key"),
         )
     },
+    ("GET", "/api/openapi.json"): Route(Work.DESCRIBE),
+    ("GET", "/api/docs"): Route(Work.DESCRIBE),
 }
 """Every route there may be, inside and outside /api/mysafe. One that is neither here nor below fails the build."""
 
@@ -217,6 +220,7 @@ NO_NUMBER = Answer(400, "bad_identifier")
 WRONG_PASSWORD = Answer(403, "wrong_password")
 NOTHING_OF_OTHERS = Answer(0, "")
 """Any answer that is no fault of the server, shows no item and changes none."""
+DESCRIPTION = Answer(200, "")
 
 ANSWERS: dict[tuple[Work, State], tuple[Answer, Answer, Answer, Answer]] = {
     # to whom it is:                 not shared    shared to view  to edit, or the owner's  an administrator's affair
@@ -245,6 +249,7 @@ ANSWERS: dict[tuple[Work, State], tuple[Answer, Answer, Answer, Answer]] = {
     (Work.ADMINISTER, State.NO_NUMBER): (NO_NUMBER, NO_NUMBER, NO_NUMBER, NO_NUMBER),
     (Work.MANAGE, State.MISSING):    (NOTHING_OF_OTHERS,) * 4,
     (Work.MANAGE, State.NO_NUMBER):  (NOTHING_OF_OTHERS,) * 4,
+    (Work.DESCRIBE, State.NONE): (DESCRIPTION, DESCRIPTION, DESCRIPTION, DESCRIPTION),
     **{
         (work, state): (answer, answer, answer, answer)
         for work in (Work.READ, Work.UPDATE, Work.DEACTIVATE, Work.ACTIVATE)
@@ -367,7 +372,7 @@ def envelope(answer: Answer, kind: str) -> dict[str, Any]:
     """Return the body of an answer without its entity (contract 1.3 to 1.5)."""
     if answer.status == 401:
         return {"message": answer.text}
-    text = TEXTS[kind].get(answer.text, answer.text)
+    text = TEXTS.get(kind, {}).get(answer.text, answer.text)
     is_error, number = bool(answer.code), int(bool(answer.code))
     response = {
         "status": answer.status,

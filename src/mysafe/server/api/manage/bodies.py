@@ -34,7 +34,7 @@ def read(call: Call, model: type[M]) -> M:
     fields = call.fields()
     complaint: BadBody | MissingField | InvalidField
     try:
-        return msgspec.convert(fields, model, strict=False, dec_hook=_secret)
+        return msgspec.convert(_plain(fields), model, strict=False, dec_hook=_secret)
     except msgspec.ValidationError as error:
         complaint = _complaint(str(error))
     raise complaint  # out here, without the validation error as its context: that one may quote a value
@@ -50,6 +50,15 @@ def _secret(wanted: type, value: object) -> SecretText:
 def moment(at: int) -> str:
     """Return a time in Unix seconds as ISO 8601 in UTC."""
     return datetime.fromtimestamp(at, UTC).isoformat().replace("+00:00", "Z")
+
+
+def _plain(value: object) -> object:
+    """Return parsed JSON whose numbers are plain texts: a model must not carry our own kind of text further."""
+    if isinstance(value, dict):
+        return {name: _plain(member) for name, member in value.items()}
+    if isinstance(value, list):
+        return [_plain(member) for member in value]
+    return str(value) if isinstance(value, str) else value
 
 
 def answer(model: Model, status: int = 200, headers: tuple[tuple[bytes, bytes], ...] = ()) -> Answer:

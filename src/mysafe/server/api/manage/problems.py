@@ -8,7 +8,7 @@ a value that was sent, nor a reason of the policy.
 """
 
 import json
-from typing import NamedTuple
+from typing import NamedTuple, NotRequired, TypedDict, cast
 
 from mysafe.domain import errors
 from mysafe.protocol.compatibility import Compatibility
@@ -17,6 +17,22 @@ from mysafe.server.api.errors import retry_after
 
 CONTENT_TYPE = (b"content-type", b"application/problem+json")
 RETRY_AFTER = (b"retry-after", b"1")
+
+
+class _Facts(TypedDict, total=False):
+    field: str
+    limit: int
+
+
+class ProblemDocument(TypedDict):
+    """Why a call was refused (RFC 9457). `code` is for programs and never changes."""
+
+    type: str
+    title: str
+    status: int
+    code: str
+    field: NotRequired[str]
+    limit: NotRequired[int]
 
 
 class _Problem(NamedTuple):
@@ -100,12 +116,12 @@ def _headers(error: errors.VaultError) -> tuple[tuple[bytes, bytes], ...]:
 
 
 def _answer(problem: _Problem, facts: dict[str, object], headers: tuple[tuple[bytes, bytes], ...] = ()) -> Answer:
-    document = {
+    document: ProblemDocument = {
         "type": "about:blank",
         "title": problem.title,
         "status": problem.status,
         "code": problem.code,
-        **facts,
+        **cast("_Facts", facts),
     }
     body = json.dumps(document, separators=(",", ":")).encode("ascii")
     return Answer(problem.status, body, headers, content_type=CONTENT_TYPE)
