@@ -12,9 +12,11 @@ from typing import NamedTuple
 
 from mysafe.crypto.password_hash import spend_dummy_hash, verify_password
 from mysafe.domain.actions import Action
-from mysafe.domain.errors import Busy, NotAuthenticated, WrongPassword
+from mysafe.domain.errors import Busy, NotAuthenticated, TooMany, WrongPassword
+from mysafe.domain.ids import UserId
 from mysafe.domain.principals import User
 from mysafe.domain.secret_text import SecretText
+from mysafe.services.accounts.reauthentication import WrongTries
 from mysafe.services.accounts.users import check_password, prepare_password
 from mysafe.services.unit_of_work import UnitOfWork
 
@@ -26,11 +28,23 @@ class PasswordChange(NamedTuple):
     new: SecretText
 
 
+class Known(NamedTuple):
+    """What is known of a person who wants another password: the stored hash, None without one, and the time."""
+
+    user_id: UserId
+    stored: SecretText | None
+    at: int
+
+
 class Verified(NamedTuple):
-    """What the hashing came to: the stored hash that was compared, and the new one; None if the password was wrong."""
+    """What the hashing came to: the stored hash that was compared, and the new one; None if the password was wrong.
+
+    `refusal` says that nothing was compared, because there were too many wrong passwords before.
+    """
 
     stored: SecretText | None
     new: SecretText | None
+    refusal: TooMany | None = None
 
 
 def check(change: PasswordChange) -> None:
@@ -38,33 +52,42 @@ def check(change: PasswordChange) -> None:
     check_password(change.new)
 
 
-def read_hash(uow: UnitOfWork) -> SecretText | None:
-    """Return the stored hash of the actor's password, None without one. It is for `verify` only."""
+def read_hash(uow: UnitOfWork) -> Known:
+    """Return the stored hash of the actor's password. It is for `verify` only."""
     uow.registry.require(Action.ACCOUNT_SECURE)
-    stored = uow.registry.password_hash_of(_myself(uow))
-    return None if stored is None else SecretText(stored)
+    user = _myself(uow)
+    stored = uow.registry.password_hash_of(user)
+    return Known(user.id, None if stored is None else SecretText(stored), uow.principals.now)
 
 
-def verify(change: PasswordChange, stored: SecretText | None) -> Verified:
-    """Compare and hash; it takes two tenths of a second, and touches no unit of work."""
-    if stored is None:
+def verify(change: PasswordChange, known: Known, tries: WrongTries) -> Verified:
+    """Compare and hash; it takes two tenths of a second, and touches no unit of work. Wrong passwords are counted."""
+    if known.stored is None:
         spend_dummy_hash()
         return Verified(None, None)
-    if not verify_password(stored.reveal(), change.current):
-        return Verified(stored, None)
-    return Verified(stored, SecretText(prepare_password(change.new)))
+    try:
+        tries.begin(known.user_id, known.at)
+    except TooMany as refusal:
+        return Verified(known.stored, None, refusal)
+    if not verify_password(known.stored.reveal(), change.current):
+        return Verified(known.stored, None)
+    tries.forget(known.user_id)
+    return Verified(known.stored, SecretText(prepare_password(change.new)))
 
 
 def replace_hash(uow: UnitOfWork, verified: Verified) -> User:
     """Store the new hash; every token of the user ends, the one of this call too (R-TOK-05).
 
     Raises:
+        TooMany: there were too many wrong passwords before.
         WrongPassword: the password given was not the stored one, or there is none.
         Busy: the password was changed meanwhile.
     """
     uow.registry.require(Action.ACCOUNT_SECURE)
     user = _myself(uow)
     stored = uow.registry.password_hash_of(user)
+    if verified.refusal is not None:
+        raise verified.refusal
     if verified.new is None or verified.stored is None:
         raise WrongPassword
     if stored != verified.stored.reveal():

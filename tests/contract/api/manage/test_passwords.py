@@ -8,6 +8,7 @@ import pytest
 from mysafe.crypto.password_hash import verify_password
 from mysafe.domain.secret_text import SecretText
 from mysafe.services.accounts import passwords
+from mysafe.services.accounts.reauthentication import MOST_WRONG_TRIES, WINDOW_SECONDS, WrongTries
 from mysafe.services.authentication import Caller, bearer
 from mysafe.services.unit_of_work import UnitOfWork
 from tests.contract.api.test_audit import entries
@@ -26,7 +27,7 @@ def person_with_password(server: RunningServer) -> Person:
 
 def is_password(person: Person, password: str) -> bool:
     read = person.server.vault.run(bearer(SecretText(person.token), Caller("127.0.0.1")), passwords.read_hash)
-    stored = read.result(timeout=20)
+    stored = read.result(timeout=20).stored
     assert stored is not None
     return verify_password(stored.reveal(), SecretText(password))
 
@@ -53,6 +54,20 @@ def test_a_wrong_password_changes_nothing_and_is_recorded_without_it(server: Run
     rows = [entry for entry in entries(server) if entry.request_id == answer.headers["X-Request-Id"]]
     assert [(row.action.value, row.result.value) for row in rows] == [("account.secure", "denied")]
     assert "canary" not in repr(rows)
+
+
+def test_the_sixth_wrong_password_is_not_even_compared_and_a_right_one_has_to_wait_too(server: RunningServer) -> None:
+    person = person_with_password(server)
+    wrong = {"current_password": "a wrong password of some length", "new_password": NEW}
+    for _ in range(MOST_WRONG_TRIES):
+        assert person.refused("POST", "me/password", wrong) == (403, "wrong_password", None)
+    for body in (wrong, {"current_password": OLD, "new_password": NEW}):
+        answer = person.ask("POST", "me/password", body)
+        assert (answer.status_code, answer.json()["code"]) == (429, "too_many")
+        assert 1 <= int(answer.headers["Retry-After"]) <= WINDOW_SECONDS
+    assert is_password(person, OLD)
+    another = person_with_password(server)
+    assert another.done("POST", "me/password", {"current_password": OLD, "new_password": NEW})
 
 
 def test_a_user_without_a_password_cannot_make_one_with_a_token(server: RunningServer) -> None:
@@ -86,7 +101,8 @@ def test_a_password_changed_meanwhile_is_not_overwritten(server: RunningServer) 
     def run(work: object) -> object:
         return person.server.vault.run(bearer(SecretText(person.token), Caller("127.0.0.1")), work)  # type: ignore[arg-type]
 
-    verified = passwords.verify(change, run(passwords.read_hash).result(timeout=20))  # type: ignore[attr-defined]
+    known = run(passwords.read_hash).result(timeout=20)  # type: ignore[attr-defined]
+    verified = passwords.verify(change, known, WrongTries())
     set_password(server, person.username, "a third horse and battery")
     person.token = server.new_token(person.username)
 

@@ -14,6 +14,7 @@ from mysafe.server.api.manage import bodies
 from mysafe.server.api.manage.paging import PAGE, read_page
 from mysafe.server.api.manage.problems import PROBLEMS
 from mysafe.services.accounts import directory, passwords, users
+from mysafe.services.accounts.reauthentication import WrongTries
 
 FILTERS = ("username", "name", "email", "status")
 
@@ -139,7 +140,7 @@ def change_password(call: Call) -> Step:
     body = bodies.read(call, NewPassword)
     wanted = passwords.PasswordChange(body.current_password, body.new_password)
     passwords.check(wanted)
-    return Step(passwords.read_hash, lambda stored: Slow(partial(_hashed, wanted, stored)))
+    return Step(passwords.read_hash, lambda known: Slow(partial(_hashed, wanted, known, call.key_rules.tries)))
 
 
 def search(call: Call) -> Step:
@@ -148,8 +149,8 @@ def search(call: Call) -> Step:
     return Step(partial(directory.search, text=text), _found, is_look=True)
 
 
-def _hashed(wanted: passwords.PasswordChange, stored: SecretText | None) -> Step:
-    verified = passwords.verify(wanted, stored)
+def _hashed(wanted: passwords.PasswordChange, known: passwords.Known, tries: WrongTries) -> Step:
+    verified = passwords.verify(wanted, known, tries)
     return Step(partial(passwords.replace_hash, verified=verified), _password_changed)
 
 
