@@ -22,14 +22,18 @@ from mysafe.crypto.aead import SealBroken
 from mysafe.crypto.root_key import KeyFileProvider, RootKeyRefused, find_key_file
 from mysafe.protocol.compatibility import Compatibility
 from mysafe.server.api.endpoint import Api, Limits
+from mysafe.server.api.transfers import Transfers
 from mysafe.server.limits import ConnectionLimits, limited_protocol
 from mysafe.server.logs import log_to_stderr
 from mysafe.server.routes import Routes
 from mysafe.services import health
 from mysafe.services import keys as key_ceremony
 from mysafe.services.authentication import local_operator
+from mysafe.services.files.collector import Collector
+from mysafe.services.files.shelf import Shelf
 from mysafe.services.unit_of_work import UnitOfWork
 from mysafe.services.vault import Vault
+from mysafe.storage.blobs.directory import DirectoryStore
 from mysafe.storage.engine import StorageRefused
 from mysafe.storage.sqlite_lane import SqliteEngine
 
@@ -191,9 +195,21 @@ def asgi_app(vault: Vault, settings: Settings) -> Api:
         longest_note=settings.notes_max_characters,
     )
     limits = Limits(settings.request_seconds, settings.body_bytes)
+    transfers = Transfers(vault, file_shelf(vault, settings), settings.file_bounds, settings.files_bytes_per_second)
     return Api(
-        vault, Routes().match, compatibility=compatibility, limits=limits, trusted_proxies=settings.trusted_proxies
+        vault,
+        Routes().match,
+        compatibility=compatibility,
+        limits=limits,
+        trusted_proxies=settings.trusted_proxies,
+        transfers=transfers,
     )
+
+
+def file_shelf(vault: Vault, settings: Settings) -> Shelf:
+    """Return where the contents of files are kept."""
+    store = DirectoryStore(settings.data / "blobs")
+    return Shelf(vault.keys.vault_id, store, free_bytes=settings.files_free_bytes)
 
 
 def web_server(application: Application, settings: Settings) -> uvicorn.Server:
@@ -238,7 +254,11 @@ def serve(settings: Settings) -> int:
         gc.freeze()
         gc.set_threshold(*GC_THRESHOLDS)
         server = web_server(asgi_app(vault, settings), settings)
-        server.run()
+        collector = Collector(vault, file_shelf(vault, settings))
+        try:
+            server.run()
+        finally:
+            collector.close()
     finally:
         vault.close()
     return 0 if server.started else 1

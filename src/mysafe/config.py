@@ -14,6 +14,8 @@ from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from pathlib import Path
 from typing import NamedTuple, TypeAlias
 
+from mysafe.domain.files import LARGEST_FILE_BYTES, FileBounds
+
 Network: TypeAlias = IPv4Network | IPv6Network
 
 SETTINGS_FILE = Path("/etc/mysafe/mysafe.toml")
@@ -21,6 +23,7 @@ SETTINGS_FILE = Path("/etc/mysafe/mysafe.toml")
 
 _SMALLEST_BODY_BYTES = 1_048_576
 _LONGEST_NOTES = 1_048_576
+_MOST_STORED_BYTES = 2**50
 
 
 class SettingsRefused(Exception):
@@ -95,6 +98,29 @@ class Settings:
     """Longest text of a note. The largest accepted request body grows with it. Unit: Unicode code points.
     Limits: 1 to 1048576."""
 
+    files_max_bytes: int = LARGEST_FILE_BYTES
+    """Largest file. Unit: bytes. Limits: 0 to 524288000 (500 MiB)."""
+
+    files_user_bytes: int = 0
+    """How much all files of one user may take, old versions included; 0 is no bound. Unit: bytes on disk.
+    Limits: 0 to 1125899906842624."""
+
+    files_total_bytes: int = 0
+    """How much all files together may take; 0 is no bound. Unit: bytes on disk. Limits: 0 to 1125899906842624."""
+
+    files_free_bytes: int = 536_870_912
+    """How much must stay free on the disk: below it, no upload is taken. Unit: bytes. Limits: 0 to 1125899906842624."""
+
+    files_bytes_per_second: int = 16_384
+    """Slowest upload of a file, as an average after the first ten seconds. Unit: bytes per second.
+    Limits: 1 to 1073741824."""
+
+    @property
+    def file_bounds(self) -> FileBounds:
+        """How much may be stored."""
+        user, total = self.files_user_bytes or None, self.files_total_bytes or None
+        return FileBounds(self.files_max_bytes, user, total, self.files_free_bytes)
+
     @property
     def body_bytes(self) -> int:
         """The largest request body: 1 MiB, more when notes may be long (twelve bytes of JSON hold a code point)."""
@@ -161,7 +187,7 @@ def toml_key(name: str) -> tuple[str, str]:
     """Return table and key of a field in the settings file; the table is "" at the top."""
     if name in {"data", "database", "key_file"}:
         return "", name
-    for table in ("access_keys", "compat", "notes"):
+    for table in ("access_keys", "compat", "files", "notes"):
         if name.startswith(f"{table}_"):
             return table, name.removeprefix(f"{table}_")
     return "server", name
@@ -319,6 +345,11 @@ _READERS: dict[str, Callable[[str, _Given], object]] = {
     "compat_both_user_keys": _flag,
     "compat_list_inactive": _flag,
     "access_keys_rsa_bits": _choice("4096", "8192"),
+    "files_max_bytes": _number(0, LARGEST_FILE_BYTES, is_whole=True),
+    "files_user_bytes": _number(0, _MOST_STORED_BYTES, is_whole=True),
+    "files_total_bytes": _number(0, _MOST_STORED_BYTES, is_whole=True),
+    "files_free_bytes": _number(0, _MOST_STORED_BYTES, is_whole=True),
+    "files_bytes_per_second": _number(1, 2**30, is_whole=True),
     "notes_max_characters": _number(1, _LONGEST_NOTES, is_whole=True),
 }
 

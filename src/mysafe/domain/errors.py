@@ -9,6 +9,7 @@
     │ ├ TooShort
     │ ├ BadSeed
     │ ├ BadBody
+    │ │ └ BadMultipart
     │ ├ BadIdentifier
     │ ├ DuplicateIdentifier
     │ ├ BadTokenRequest
@@ -22,12 +23,14 @@
     ├ NotAuthenticated
     ├ CallForbidden
     ├ TooLarge
+    ├ QuotaReached
     ├ SlowBody
     └ Unavailable
       ├ Sealed
       ├ DatabaseUnreachable
       ├ Busy
       ├ NoSpace
+      │ └ StoreFull
       ├ AuditUnwritable
       └ DeadlinePassed
 
@@ -82,6 +85,10 @@ class BadSeed(_FieldError):
 
 class BadBody(InvalidInput):
     """The request body is not the JSON object or form it should be."""
+
+
+class BadMultipart(BadBody):
+    """The request body is not the multipart form it says it is."""
 
 
 class BadIdentifier(InvalidInput):
@@ -175,6 +182,10 @@ class TooLarge(VaultError):
         self.limit_bytes = limit_bytes
 
 
+class QuotaReached(VaultError):
+    """A file is larger than what its owner may still store."""
+
+
 class SlowBody(VaultError):
     """A request body arrives slower than the server waits for."""
 
@@ -197,6 +208,10 @@ class Busy(Unavailable):
 
 class NoSpace(Unavailable):
     """The disk or the quota is full."""
+
+
+class StoreFull(NoSpace):
+    """There is no room for a file: on the disk, or in what all files together may take."""
 
 
 class AuditUnwritable(Unavailable):

@@ -4,7 +4,7 @@
 from collections.abc import Iterable
 
 from mysafe.domain.actions import Action
-from mysafe.server.api import items, oauth2
+from mysafe.server.api import files, items, oauth2
 from mysafe.server.api.call import Match, Operation
 from mysafe.server.paths import canonical_path
 
@@ -12,13 +12,14 @@ OPERATIONS = (
     Operation("POST", "/api/oauth2/token", Action.TOKEN_ISSUE, oauth2.token, is_public=True, refuse=oauth2.refuse),
     Operation("GET", "/api/oauth2/token", Action.TOKEN_ISSUE, oauth2.token, is_public=True, refuse=oauth2.refuse),
     *(operation for wire in items.WIRES for operation in items.operations(wire)),
+    *files.operations(),
 )
 
 _IDENTIFIER = "/{identifier}"
 
 
 class Routes:
-    """Find operations by method and path. The identifier is always the last segment."""
+    """Find operations by method and path. The identifier is the last segment, or the last but one."""
 
     def __init__(self, operations: Iterable[Operation] = OPERATIONS) -> None:
         self._operations = {(operation.method, operation.path): operation for operation in operations}
@@ -44,4 +45,7 @@ class Routes:
             return Match(operation, "")
         parent, _, identifier = path.rpartition("/")
         operation = self._operations.get((method, parent + _IDENTIFIER))
+        if operation is None:
+            grandparent, _, middle = parent.rpartition("/")
+            operation, identifier = self._operations.get((method, f"{grandparent}{_IDENTIFIER}/{identifier}")), middle
         return Match(operation, identifier) if operation is not None and identifier else None

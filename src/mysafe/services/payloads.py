@@ -14,7 +14,7 @@ import msgspec
 from mysafe.audit.events import Details
 from mysafe.domain.access_keys import AccessKey, AccessToken
 from mysafe.domain.ids import AccessKeyId, GroupId, Kind, TokenId, UserId
-from mysafe.domain.items import ApiSecret, ItemMeta, ItemSecret, NoteSecret, PasswordSecret
+from mysafe.domain.items import ApiSecret, FileSecret, ItemMeta, ItemSecret, NoteSecret, PasswordSecret
 from mysafe.domain.principals import Group, User
 from mysafe.domain.secret_text import SecretText
 
@@ -78,6 +78,12 @@ class _ApiSecret(NamedTuple):
     notes: str
 
 
+class _File(NamedTuple):
+    notes: str
+    blob_id: str
+    key: str
+
+
 _encode = msgspec.msgpack.Encoder().encode
 _envelope = msgspec.msgpack.Decoder(tuple[int, msgspec.Raw]).decode
 _item_meta = msgspec.msgpack.Decoder(ItemMeta)
@@ -88,6 +94,7 @@ _token = msgspec.msgpack.Decoder(_Token)
 _password = msgspec.msgpack.Decoder(_Password)
 _note = msgspec.msgpack.Decoder(_Note)
 _api_secret = msgspec.msgpack.Decoder(_ApiSecret)
+_file = msgspec.msgpack.Decoder(_File)
 _details = msgspec.msgpack.Decoder(Details)
 _private_key = msgspec.msgpack.Decoder(str)
 _credentials: msgspec.msgpack.Decoder[str | None] = msgspec.msgpack.Decoder(str | None)
@@ -122,6 +129,8 @@ def encode_secret(secret: ItemSecret) -> bytes:
             return _encode((SCHEMA, _Note(note.reveal())))
         case ApiSecret(client_id, client_secret, notes):
             return _encode((SCHEMA, _ApiSecret(client_id.reveal(), client_secret.reveal(), notes.reveal())))
+        case FileSecret(notes, blob_id, key):
+            return _encode((SCHEMA, _File(notes.reveal(), blob_id, key.reveal())))
         case _:
             assert_never(secret)
 
@@ -137,6 +146,9 @@ def decode_secret(kind: Kind, payload: bytes) -> ItemSecret:
         case Kind.API_SECRET:
             fields = _decode(payload, _api_secret)
             return ApiSecret(SecretText(fields.client_id), SecretText(fields.client_secret), SecretText(fields.notes))
+        case Kind.FILE:
+            notes, blob_id, file_key = _decode(payload, _file)
+            return FileSecret(SecretText(notes), blob_id, SecretText(file_key))
         case _:
             assert_never(kind)
 

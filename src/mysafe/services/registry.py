@@ -7,13 +7,14 @@ from mysafe.crypto.records import RecordAddress
 from mysafe.domain.access_keys import AccessKey, AccessToken
 from mysafe.domain.actions import Action
 from mysafe.domain.errors import Busy
-from mysafe.domain.ids import AccessKeyId, GroupId, TokenId, UserId
+from mysafe.domain.ids import AccessKeyId, GroupId, Kind, TokenId, UserId
 from mysafe.domain.principals import Group, User
 from mysafe.domain.secret_text import SecretText
 from mysafe.services import payloads
 from mysafe.services.keys import VaultKeys, envelope_digest
 from mysafe.services.recording import Recorder, Subject
 from mysafe.storage import principals as store
+from mysafe.storage.blobs.rows import BlobRows
 from mysafe.storage.engine import Transaction
 from mysafe.storage.principals import ACCESS_KEYS, GROUPS, TOKENS, USERS, RecordRow, RecordTable
 
@@ -35,6 +36,17 @@ class Registry:
         """Record that this vault was made: the first row of its audit log."""
         self._recorder.permit(Action.VAULT_CREATE)
         self._recorder.allowed(Action.VAULT_CREATE)
+
+    def record_upload(self) -> BlobRows:
+        """Record that the actor may begin to upload a new file, and return where its blob is entered."""
+        self._recorder.permit(Action.ITEM_CREATE)
+        self._recorder.allowed(Action.ITEM_UPLOAD, Subject(Kind.FILE))
+        return self.blobs
+
+    @property
+    def blobs(self) -> BlobRows:
+        """The rows of blobs. They reveal nothing, and each follows a decision on an item."""
+        return BlobRows(self._tx, self._now)
 
     def add_user(self, user: User, password_hash: str | None) -> User:
         """Store a new user and return it with its id and time. `password_hash` is a PHC string."""

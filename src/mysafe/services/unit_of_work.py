@@ -29,8 +29,11 @@ from mysafe.storage.items import ItemRow
 
 _security = logging.getLogger("mysafe.security")
 
-REVEALING = frozenset({Action.ITEM_READ, Action.ITEM_UPDATE})
+REVEALING = frozenset({Action.ITEM_READ, Action.ITEM_DOWNLOAD, Action.ITEM_UPDATE})
 """The actions whose grant opens the secret part."""
+
+READING = frozenset({Action.ITEM_READ, Action.ITEM_DOWNLOAD})
+"""The actions that an inactive item refuses."""
 
 CHANGING = frozenset({Action.ITEM_UPDATE, Action.ITEM_ACTIVATE, Action.ITEM_DEACTIVATE})
 """The actions that are recorded with what they changed, by `amend` or `keep`, before the unit ends."""
@@ -94,7 +97,7 @@ class UnitOfWork:
 
         Raises:
             AccessDenied: the policy says no.
-            Inactive: the item is deactivated, and the action is to read it.
+            Inactive: the item is deactivated, and the action is to read it or its content.
             AuditUnwritable: the decision could not be recorded.
         """
         row, meta = candidate._row, candidate._meta
@@ -102,7 +105,7 @@ class UnitOfWork:
         decision = decide_on_item(self.actor, action, meta, self._groups_named_by(meta.acl))
         if not decision.is_allowed:
             raise AccessDenied(decision.reason, row.kind)
-        if action is Action.ITEM_READ and not meta.is_active:
+        if action in READING and not meta.is_active:
             raise Inactive(row.kind)  # before it is recorded as allowed: contract 7 has 1009 after 1006
         if action in CHANGING:
             self._recorder.owed += 1
@@ -135,6 +138,9 @@ class UnitOfWork:
             updated_at=now,
             identifier_code=draft.identifier_code,
             method=draft.method,
+            file_name=draft.file_name,
+            media_type=draft.media_type,
+            size_bytes=draft.size_bytes,
         )
         ref = ItemRef(kind, ItemId(self._tx.next_id(kind)))
         row = self._seal(ref, 1, meta, payloads.encode_secret(draft.secret))

@@ -7,15 +7,17 @@ from urllib.parse import unquote_to_bytes
 
 from mysafe.domain.actions import Action
 from mysafe.domain.errors import InvalidField, VaultError
+from mysafe.domain.files import FileBounds, FileContent, StoredContent, Ticket
 from mysafe.protocol.body import parse_body
 from mysafe.protocol.compatibility import Compatibility
+from mysafe.server.api.multipart import Given, UploadReader
 from mysafe.services.authentication import Caller
 from mysafe.services.unit_of_work import UnitOfWork
 from mysafe.services.vault import Identify
 
 
 class Call(NamedTuple):
-    """One request, as far as a handler may know it. `identifier` is the last path segment, or ""."""
+    """One request, as far as a handler may know it. `identifier` is that of its path, or ""."""
 
     method: str
     identifier: str
@@ -24,6 +26,12 @@ class Call(NamedTuple):
     body: bytes
     caller: Caller
     compatibility: Compatibility
+    bounds: FileBounds = FileBounds()
+
+    def announced_bytes(self) -> int | None:
+        """Return how long the request says its body is, None if it does not say."""
+        length = self.headers.get(b"content-length")
+        return int(length) if length is not None else None
 
     def fields(self) -> dict[str, object]:
         """Return the fields of the body, JSON or form. Raises BadBody."""
@@ -58,12 +66,21 @@ def _utf8(name: str, value: bytes) -> str:
         raise InvalidField(name) from None
 
 
+class Outgoing(NamedTuple):
+    """A part of a content that is sent instead of a body: from `start` up to `stop`."""
+
+    file: FileContent
+    start: int
+    stop: int
+
+
 class Answer(NamedTuple):
     """What is sent: status, body, and headers beyond the ones every answer has."""
 
     status: int
     body: bytes
     headers: tuple[tuple[bytes, bytes], ...] = ()
+    outgoing: Outgoing | None = None
 
 
 class Step(NamedTuple):
@@ -78,8 +95,23 @@ class Step(NamedTuple):
     identify: Identify | None = None
 
 
+class Reception(NamedTuple):
+    """How a body is taken that is stored while it arrives.
+
+    `begin` is a use case that gives leave, before a byte is read; `reader` finds the content in the body; `finish`
+    returns what makes the stored content visible.
+    """
+
+    begin: Callable[[UnitOfWork], Ticket]
+    reader: UploadReader
+    finish: Callable[[StoredContent, Given], Step]
+
+
 class Operation(NamedTuple):
-    """One line of the route table. `refuse` words the refusals of a door with an error format of its own."""
+    """One line of the route table. `refuse` words the refusals of a door with an error format of its own.
+
+    `receive` says how the body of a call is stored while it arrives; None where it, or what it returns, is None.
+    """
 
     method: str
     path: str
@@ -87,6 +119,7 @@ class Operation(NamedTuple):
     handler: Callable[[Call], Step]
     is_public: bool = False
     refuse: Callable[[Call, VaultError], Answer | None] | None = None
+    receive: Callable[[Call], Reception | None] | None = None
 
 
 class Match(NamedTuple):

@@ -18,12 +18,14 @@ from secrets import token_hex
 from typing import Any, NamedTuple, NoReturn
 
 from mysafe.domain.errors import InvalidInput, VaultError
+from mysafe.domain.files import FileBounds
 from mysafe.domain.secret_text import SecretText
 from mysafe.protocol.compatibility import Compatibility
 from mysafe.server.api.body import ClientGone, has_body, read_body
-from mysafe.server.api.call import Answer, Call, FindOperation, Operation, Step
+from mysafe.server.api.call import Answer, Call, FindOperation, Operation, Reception, Step
 from mysafe.server.api.deadlines import Deadlines
 from mysafe.server.api.errors import answer_to, no_route, unexpected
+from mysafe.server.api.transfers import Run, Transfers
 from mysafe.server.origin import Network, client_address
 from mysafe.services.authentication import Caller, bearer, nobody
 from mysafe.services.recording import Origin
@@ -63,6 +65,7 @@ class Api:
         compatibility: switches that change answers.
         limits: of each request.
         trusted_proxies: whose X-Forwarded-For counts.
+        transfers: takes and gives the contents of files.
     """
 
     def __init__(
@@ -73,12 +76,15 @@ class Api:
         compatibility: Compatibility = Compatibility(),
         limits: Limits = Limits(),
         trusted_proxies: Sequence[Network] = (),
+        transfers: Transfers | None = None,
     ) -> None:
         self._vault = vault
         self._find_operation = find_operation
         self._compatibility = compatibility
         self._limits = limits
         self._trusted_proxies = trusted_proxies
+        self._transfers = transfers
+        self._bounds = transfers.bounds if transfers else FileBounds()
         self._deadlines = Deadlines()
         # Asking the system for randomness gives up the interpreter's lock: once for the process is enough.
         self._request_prefix = f"{token_hex(6)}-"
@@ -90,8 +96,11 @@ class Api:
             await self._live(receive, send)
             return
         request_id = f"{self._request_prefix}{next(self._request_numbers):x}"
+        reading = None
         try:
             answer = await self._answer(scope, receive, request_id)
+            if answer.outgoing is not None:
+                reading = await self._transfers_there().open(answer.outgoing)
         except ClientGone:
             return
         except VaultError as error:
@@ -100,7 +109,13 @@ class Api:
             _report(error, request_id)
             answer = unexpected(self._compatibility)
         await send({"type": "http.response.start", "status": answer.status, "headers": _headers(answer, request_id)})
-        await send({"type": "http.response.body", "body": answer.body})
+        if answer.outgoing is None or reading is None:
+            await send({"type": "http.response.body", "body": answer.body})
+            return
+        try:
+            await self._transfers_there().give(reading, answer.outgoing, receive, send)
+        except Exception as error:  # noqa: BLE001  # the head is out: an answer that ends too early is all that is left
+            _report(error, request_id)
 
     async def _live(self, receive: Receive, send: Send) -> None:
         """Lend the vault this event loop while the server runs."""
@@ -120,12 +135,16 @@ class Api:
         caller = self._caller(scope, headers)
         identify = None if operation.is_public else bearer(_bearer_token(headers), caller)
         deadline = time.monotonic() + self._limits.request_seconds
-        body = await read_body(receive, headers, self._limits.body_bytes) if has_body(headers) else b""
-        call = Call(
-            operation.method, match.identifier, scope["query_string"], headers, body, caller, self._compatibility
-        )
         agent = headers.get(b"user-agent", b"").decode("latin-1")[:LONGEST_AGENT]
         origin = Origin(caller.address, agent, request_id, operation.action)
+        query, compatibility, bounds = scope["query_string"], self._compatibility, self._bounds
+        call = Call(operation.method, match.identifier, query, headers, b"", caller, compatibility, bounds)
+        if operation.receive is not None:
+            answer = await self._received(operation.receive, call, receive, partial(self._begun_now, identify, origin))
+            if answer is not None:
+                return answer
+        if has_body(headers):
+            call = call._replace(body=await read_body(receive, headers, self._limits.body_bytes))
         try:
             step = _step(operation, call)
             return step.encode(await self._begun(step, identify, origin, deadline))
@@ -134,6 +153,27 @@ class Api:
             if refused is None:
                 raise
             return refused
+
+    async def _received(
+        self, accept: Callable[[Call], Reception | None], call: Call, receive: Receive, run: Run
+    ) -> Answer | None:
+        """Answer a call whose body is stored while it arrives; None if it is a call like all others."""
+        try:
+            reception = accept(call)
+        except InvalidInput as error:
+            return _never(await run(Step(partial(_complain, error=error), _never)))
+        if reception is None:
+            return None
+        return await self._transfers_there().take(reception, run, receive)
+
+    def _transfers_there(self) -> Transfers:
+        if self._transfers is None:
+            raise RuntimeError("this server was made without a place for files")
+        return self._transfers
+
+    def _begun_now(self, identify: Identify | None, origin: Origin, step: Step) -> asyncio.Future[Any]:
+        """Begin one of several things a call wants done. An upload may take long; each of its units may not."""
+        return self._begun(step, identify, origin, time.monotonic() + self._limits.request_seconds)
 
     def _begun(self, step: Step, identify: Identify | None, origin: Origin, deadline: float) -> asyncio.Future[Any]:
         """Begin what a handler wants done, and return what waits for its end."""
@@ -186,9 +226,11 @@ def _report(error: Exception, request_id: str) -> None:
 
 
 def _headers(answer: Answer, request_id: str) -> list[tuple[bytes, bytes]]:
+    outgoing = answer.outgoing
+    length = len(answer.body) if outgoing is None else outgoing.stop - outgoing.start
     return [
-        *COMMON_HEADERS,
-        (b"content-length", b"%d" % len(answer.body)),
+        *(COMMON_HEADERS if outgoing is None else COMMON_HEADERS[1:]),  # a content says its own type
+        (b"content-length", b"%d" % length),
         (b"x-request-id", request_id.encode("ascii")),
         *answer.headers,
     ]

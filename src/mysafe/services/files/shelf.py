@@ -1,0 +1,136 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The shelf: contents of files in and out of the blob store, sealed on this side of it.
+
+Everything here blocks, and none of it may run in a unit of work. Who may read or write was decided before.
+"""
+
+import logging
+import os
+from collections.abc import Iterable, Iterator
+
+from mysafe.crypto.aead import KEY_BYTES, SealBroken
+from mysafe.crypto.stream import CHUNK_BYTES, HEAD_BYTES, StreamOpener, StreamSealer, blob_context, sealed_bytes
+from mysafe.domain.errors import StoreFull
+from mysafe.domain.files import FileContent, StoredContent, Ticket
+from mysafe.domain.secret_text import SecretText
+from mysafe.storage.blobs.store import BlobMissing, BlobReader, BlobStore, BlobWriter
+
+_security = logging.getLogger("mysafe.security")
+
+CHUNKS_AT_ONCE = 16
+"""How many chunks are opened in one go: 256 KiB."""
+
+_LOOK_EVERY_BYTES = 16 * 1024 * 1024
+
+
+class Shelf:
+    """Keep contents of files. `free_bytes` must stay free in the store."""
+
+    def __init__(self, vault_id: bytes, store: BlobStore, *, free_bytes: int = 0) -> None:
+        self._vault_id = vault_id
+        self._store = store
+        self._free_bytes = free_bytes
+
+    def fill(self, ticket: Ticket) -> "Filling":
+        """Begin to store a content. Raises StoreFull, Unavailable."""
+        self.check_room()
+        key = os.urandom(KEY_BYTES)
+        sealer = StreamSealer(key, blob_context(self._vault_id, ticket.blob_id))
+        return Filling(self, self._store.create(ticket.blob_id), ticket.blob_id, key, sealer)
+
+    def read(self, content: FileContent) -> "Reading":
+        """Begin to read a content. Raises Unavailable, and SealBroken if the blob is not what was stored."""
+        try:
+            return Reading(self._store.open(content.blob_id), self._vault_id, content)
+        except (SealBroken, BlobMissing):
+            _report(content)
+            raise SealBroken from None
+
+    def remove(self, blob_id: str) -> None:
+        """Remove the bytes of a blob, if there are any. Raises Unavailable."""
+        self._store.remove(blob_id)
+
+    def check_room(self) -> None:
+        """Raise StoreFull if less is free than must stay free."""
+        if self._free_bytes:
+            free = self._store.free_bytes()
+            if free is not None and free < self._free_bytes:
+                raise StoreFull
+
+
+class Filling:
+    """A content on its way into the store. Only its sealed bytes leave this object."""
+
+    def __init__(self, shelf: Shelf, writer: BlobWriter, blob_id: str, key: bytes, sealer: StreamSealer) -> None:
+        self._shelf = shelf
+        self._writer = writer
+        self._blob_id = blob_id
+        self._key = key
+        self._sealer = sealer
+        self._unlooked = 0
+        writer.write(sealer.head)
+
+    def write(self, pieces: Iterable[bytes | memoryview]) -> None:
+        """Take more of the content. Raises StoreFull, Unavailable."""
+        for piece in pieces:
+            sealed = self._sealer.update(piece)
+            if sealed:
+                self._writer.write(sealed)
+                self._unlooked += len(sealed)
+        if self._unlooked >= _LOOK_EVERY_BYTES:
+            self._shelf.check_room()
+            self._unlooked = 0
+
+    def finish(self) -> StoredContent:
+        """Return the content, which is on disk now. Raises StoreFull, Unavailable."""
+        for sealed in self._sealer.finish():
+            self._writer.write(sealed)
+        self._writer.finish()
+        size = self._sealer.content_bytes
+        return StoredContent(self._blob_id, SecretText(self._key.hex()), size, sealed_bytes(size))
+
+    def abort(self) -> None:
+        """Drop what was written. Raises Unavailable."""
+        self._writer.abort()
+
+
+class Reading:
+    """A content that is being read."""
+
+    def __init__(self, blob: BlobReader, vault_id: bytes, content: FileContent) -> None:
+        self._blob = blob
+        self._content = content
+        try:
+            if blob.size_bytes != sealed_bytes(content.size_bytes):
+                raise SealBroken
+            key, context = bytes.fromhex(content.key.reveal()), blob_context(vault_id, content.blob_id)
+            self._opener = StreamOpener(key, context, blob.read_at(0, HEAD_BYTES), content.size_bytes)
+        except BaseException:
+            blob.close()
+            raise
+
+    def pieces(self, start: int, stop: int) -> Iterator[memoryview]:
+        """Yield the bytes of the content from `start` up to `stop`, each one checked before.
+
+        Raises:
+            SealBroken: the blob is damaged; what was yielded before is good.
+            Unavailable: the store cannot be read.
+        """
+        try:
+            while start < stop:
+                first, within = divmod(start, CHUNK_BYTES)
+                opened = self._opener.open(first, self._blob.read_at(*self._opener.place(first, CHUNKS_AT_ONCE)))
+                piece = memoryview(opened)[within : within + stop - start]
+                yield piece
+                start += len(piece)
+        except (SealBroken, BlobMissing):
+            _report(self._content)
+            raise SealBroken from None
+
+    def close(self) -> None:
+        """Give back what was opened."""
+        self._blob.close()
+
+
+def _report(content: FileContent) -> None:
+    _security.error("seal broken: content of %s %d", *content.ref)
