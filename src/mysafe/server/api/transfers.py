@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable, Iterator, MutableMapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import partial
+from itertools import islice
 from typing import Any, TypeVar
 
 from mysafe.domain.errors import Busy, SlowBody, TooLarge, VaultError
@@ -29,10 +30,13 @@ Run = Callable[[Step], Awaitable[Any]]
 """Run a use case as the caller of this request."""
 
 PIECE_BYTES = 256 * 1024
-"""How much goes through a thread at once."""
+"""How much goes through a thread at once on the way in."""
 
-MOST_AT_ONCE = 64
-"""Transfers under way at once; each one holds at most four pieces."""
+PIECES_AT_ONCE = 8
+"""The same on the way out, in the shelf's pieces."""
+
+MOST_AT_ONCE = 32
+"""Transfers under way at once; each one holds about a megabyte."""
 
 THREADS = 4
 
@@ -88,12 +92,13 @@ class Transfers:
         """
         gone = asyncio.ensure_future(_wait_until_gone(receive))
         pieces = reading.pieces(outgoing.start, outgoing.stop)
-        upcoming = self._in_thread(next, pieces, None)
+        upcoming = self._in_thread(_some, pieces)
         self._under_way += 1
         try:
-            while (piece := await upcoming) is not None and not gone.done():
-                upcoming = self._in_thread(next, pieces, None)
-                await send({"type": "http.response.body", "body": piece, "more_body": True})
+            while (some := await upcoming) and not gone.done():
+                upcoming = self._in_thread(_some, pieces)
+                for piece in some:
+                    await send({"type": "http.response.body", "body": piece, "more_body": True})
             if not gone.done():
                 await send({"type": "http.response.body", "body": b""})
         finally:
@@ -122,10 +127,10 @@ class Transfers:
                 waiting_bytes += arrived
                 if waiting_bytes >= PIECE_BYTES:
                     await writing
-                    writing = self._in_thread(filling.write, waiting)
+                    writing = self._in_thread(filling.write, filling.seal(waiting))
                     waiting, waiting_bytes = [], 0
             await writing
-            writing = self._in_thread(filling.write, waiting)
+            writing = self._in_thread(filling.write, filling.seal(waiting))
             await writing
             return await self._in_thread(filling.finish)
         finally:
@@ -186,6 +191,11 @@ class _Body:
 async def _wait_until_gone(receive: Receive) -> None:
     while (await receive())["type"] != "http.disconnect":
         pass
+
+
+def _some(pieces: Iterator[memoryview]) -> list[memoryview]:
+    """Return the next few pieces: what goes through a thread at once."""
+    return list(islice(pieces, PIECES_AT_ONCE))
 
 
 def _nothing() -> None:

@@ -5,6 +5,7 @@ import errno
 import os
 import shutil
 from collections.abc import Iterator
+from concurrent.futures import Executor, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -13,8 +14,11 @@ from mysafe.storage.blobs.store import BlobMissing
 
 PENDING = ".part"
 
-SYNC_BYTES = 32 * 1024 * 1024
-"""How much may wait for the disk. One long wait at the end would hold up everybody's commits."""
+SYNC_BYTES = 128 * 1024 * 1024
+"""After how much the disk is told to begin, while more arrives: one long wait at the end would hold up everybody's
+commits. With much less, it is told too often (measured)."""
+
+_SYNC_THREADS = 2
 
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
@@ -37,6 +41,7 @@ class DirectoryStore:
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
+        self._syncers = ThreadPoolExecutor(_SYNC_THREADS, thread_name_prefix="sync")
 
     def create(self, blob_id: str) -> "_Writer":
         """Return what takes the bytes of a new blob. Raises StoreFull, Unavailable."""
@@ -46,7 +51,7 @@ class DirectoryStore:
                 if not folder.is_dir():
                     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
                     _sync_directory(folder.parent)
-            return _Writer(path)
+            return _Writer(path, self._syncers)
 
     def open(self, blob_id: str) -> "_Reader":
         """Return what reads a finished blob. Raises BlobMissing, Unavailable."""
@@ -77,24 +82,28 @@ def _pending(path: Path) -> Path:
 class _Writer:
     """A file that gets its name when it is complete and on disk."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, syncers: Executor) -> None:
         self._path = path
+        self._syncers = syncers
+        self._syncing: Future[None] | None = None
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW
         self._descriptor: int | None = os.open(_pending(path), flags, 0o600)
         self._unsynced = 0
 
-    def write(self, data: bytes | bytearray) -> None:
+    def write(self, data: bytes | memoryview) -> None:
         with _explained(), memoryview(data) as rest:
             written = 0
             while written < len(data):
                 written += os.write(self._open_descriptor(), rest[written:])
             self._unsynced += written
             if self._unsynced >= SYNC_BYTES:
-                os.fdatasync(self._open_descriptor())
+                self._wait()
+                self._syncing = self._syncers.submit(os.fdatasync, self._open_descriptor())
                 self._unsynced = 0
 
     def finish(self) -> None:
         with _explained():
+            self._wait()
             os.fsync(self._open_descriptor())
             self._close()
             os.rename(_pending(self._path), self._path)
@@ -105,12 +114,20 @@ class _Writer:
             self._close()
             _pending(self._path).unlink(missing_ok=True)
 
+    def _wait(self) -> None:
+        """Wait for the disk, which has what it was told last; raise what went wrong there."""
+        syncing, self._syncing = self._syncing, None
+        if syncing is not None:
+            syncing.result()
+
     def _open_descriptor(self) -> int:
         if self._descriptor is None:
             raise ValueError("the blob is finished")
         return self._descriptor
 
     def _close(self) -> None:
+        if self._syncing is not None:
+            wait((self._syncing,))  # the number of the file may belong to another one as soon as it is closed
         if self._descriptor is not None:
             os.close(self._descriptor)
             self._descriptor = None

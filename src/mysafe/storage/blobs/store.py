@@ -14,8 +14,8 @@ class BlobWriter(Protocol):
     Every method raises NoSpace when the store is full, and another Unavailable when it cannot be used.
     """
 
-    def write(self, data: bytes | bytearray) -> None:
-        """Take more bytes. They need not be on disk when it returns."""
+    def write(self, data: bytes | memoryview) -> None:
+        """Take more bytes. They need not be on disk when it returns, but they must not be needed any more."""
 
     def finish(self) -> None:
         """Make the blob readable; it is on disk when this returns."""
