@@ -125,9 +125,10 @@ def test_no_flipped_bit_goes_unnoticed() -> None:
 
 def test_a_wrong_size_is_noticed() -> None:
     for size in (69_999 - 2048, 80_000):
+        blob = sealed(LONG)
+        opener = StreamOpener(KEY, CONTEXT, blob[:HEAD_BYTES], size)
         with pytest.raises(SealBroken):
-            opener = StreamOpener(KEY, CONTEXT, sealed(LONG)[:HEAD_BYTES], size)
-            opener.open(0, sealed(LONG)[HEAD_BYTES:])
+            opener.open(0, blob[HEAD_BYTES:])
 
 
 def test_a_key_has_32_bytes() -> None:

@@ -69,7 +69,9 @@ def test_the_secrets_of_the_other_kinds_come_back(one: str, two: str, three: str
     opened = payloads.decode_secret(Kind.API_SECRET, payloads.encode_secret(secret))
     assert isinstance(opened, ApiSecret)
     assert [text.reveal() for text in opened] == [one, two, three]
-    file = payloads.decode_secret(Kind.FILE, payloads.encode_secret(FileSecret(SecretText(one), two, SecretText(three))))
+    file = payloads.decode_secret(
+        Kind.FILE, payloads.encode_secret(FileSecret(SecretText(one), two, SecretText(three)))
+    )
     assert isinstance(file, FileSecret)
     assert (file.notes.reveal(), file.blob_id, file.key.reveal()) == (one, two, three)
 
