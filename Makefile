@@ -5,6 +5,7 @@
 PYTHON ?= python3
 T ?= tests
 BENCH_SECONDS ?= 4
+FILE_MIB ?= 500
 ARGS ?=
 
 VENV := .venv
@@ -18,7 +19,7 @@ COMPILE := env -u PIP_FIND_LINKS $(PY) -m piptools compile --quiet --generate-ha
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help run test check fmt format lint types arch docs cov bench lock vectors clean
+.PHONY: help run test files check fmt format lint types arch docs cov bench lock vectors clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
@@ -29,6 +30,9 @@ run: $(VENV)/.runtime ## create demo data and serve it on 127.0.0.1:8080
 
 test: $(VENV)/.dev ## run the tests (T=path for some of them, ARGS= for pytest)
 	@$(PY) -m pytest $(ARGS) $(T)
+
+files: $(VENV)/.dev ## run the tests of large files with the largest there can be (FILE_MIB=500)
+	@FILE_MIB=$(FILE_MIB) $(PY) -m pytest $(ARGS) tests/fault/test_files.py
 
 check: fmt lint types arch docs test ## run everything continuous integration runs
 
@@ -61,6 +65,7 @@ bench: $(VENV)/.runtime ## measure a real server (BENCH_SECONDS=4 each, ARGS="--
 
 lock: $(VENV)/.dev ## write the lock files anew from pyproject.toml (ARGS=--upgrade for newer versions)
 	$(COMPILE) $(ARGS) --build-deps-for editable --output-file requirements.lock pyproject.toml
+	$(COMPILE) $(ARGS) --extra s3 --constraint requirements.lock --output-file requirements-s3.lock pyproject.toml
 	$(COMPILE) $(ARGS) --build-deps-for editable --extra dev --constraint requirements.lock \
 		--output-file requirements-dev.lock pyproject.toml
 

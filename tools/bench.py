@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Measure a real server over HTTP: creating, reading and listing passwords, start-up and memory.
+"""Measure a real server over HTTP: creating, reading and listing passwords, files up and down, start-up and memory.
 
     python tools/bench.py [--quick] [--items N] [--json FILE]
 
@@ -20,6 +20,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
+from bench_files import FileReport, copy_server
+from bench_files import measure as measure_files
 from bench_load import SCRIPTS, Load, Run, fill, run_wrk
 from bench_servers import Installation, Server, call, echo_server
 
@@ -35,6 +37,8 @@ class Plan(NamedTuple):
     seconds: float
     rounds: int
     items: int
+    file_mib: int = 500
+    file_rounds: int = 5
 
 
 class Target(NamedTuple):
@@ -78,6 +82,7 @@ class Report:
     filled_mib: float = 0
     loaded_mib: float = 0
     peak_mib: float = 0
+    files: FileReport = field(default_factory=FileReport)
     failed: int = 0
 
 
@@ -98,6 +103,7 @@ class Bench:
         self._plan = plan
         self._vault = Installation(directory)
         self._echo = echo_server(directory)
+        self._copy = copy_server(directory)
         self._echo_load = Load("post.lua", "/", {})
         self._report = Report(_machine(), {name: float(value) for name, value in plan._asdict().items()})
 
@@ -114,8 +120,10 @@ class Bench:
             report.start_filled_s = server.start()
             self._measure(loads)
             report.loaded_mib, report.peak_mib = server.memory()
+            report.files = self._measure_files()
         finally:
             self._echo.stop()
+            self._copy.stop()
             server.stop()
         return report
 
@@ -155,6 +163,18 @@ class Bench:
                 samples[name].append(self._sample(load))
         report.calls = {name: _figure(taken) for name, taken in samples.items()}
         report.echo_rate = statistics.median(sample.echo_rate for taken in samples.values() for sample in taken)
+
+    def _measure_files(self) -> FileReport:
+        """Measure a large file up and down, with a fresh process, so that its memory shows."""
+        server = self._vault.server
+        _say(f"a file of {self._plan.file_mib} MiB")
+        self._echo.stop()
+        server.stop()
+        server.start()
+        self._copy.start()
+        return measure_files(
+            server, self._copy, self._vault.token("lister"), self._plan.file_mib, self._plan.file_rounds
+        )
 
     def _sample(self, load: Load) -> Sample:
         half = self._plan.seconds / 2
@@ -232,6 +252,7 @@ def _remarks(report: Report) -> list[str]:
         f"memory           {memory}, at most {report.peak_mib:.0f} MiB",
         f"                 {_met(report.peak_mib <= MOST_MIB)}: <= {MOST_MIB} MiB",
         f"failed calls     {report.failed}",
+        *report.files.lines(),
     ]
 
 
@@ -259,7 +280,7 @@ def _arguments(words: Sequence[str]) -> argparse.Namespace:
 def main(words: Sequence[str]) -> int:
     """Run the benchmark; the exit status is 1 when a call failed, whatever the figures."""
     given = _arguments(words)
-    plan = Plan(1, 1, min(given.items, 2_000)) if given.quick else Plan(_seconds(), 9, given.items)
+    plan = Plan(1, 1, min(given.items, 2_000), 16, 1) if given.quick else Plan(_seconds(), 9, given.items)
     with tempfile.TemporaryDirectory(prefix="mysafe-bench-") as directory:
         report = Bench(Path(directory), plan).run()
     print(_table(report))

@@ -20,6 +20,7 @@ import uvicorn
 from mysafe.config import Settings
 from mysafe.crypto.aead import SealBroken
 from mysafe.crypto.root_key import KeyFileProvider, RootKeyRefused, find_key_file
+from mysafe.domain.files import FileBounds
 from mysafe.protocol.compatibility import Compatibility
 from mysafe.server.api.endpoint import Api, Limits
 from mysafe.server.api.transfers import Transfers
@@ -34,6 +35,7 @@ from mysafe.services.files.shelf import Shelf
 from mysafe.services.unit_of_work import UnitOfWork
 from mysafe.services.vault import Vault
 from mysafe.storage.blobs.directory import DirectoryStore
+from mysafe.storage.blobs.store import BlobStore
 from mysafe.storage.engine import StorageRefused
 from mysafe.storage.sqlite_lane import SqliteEngine
 
@@ -195,7 +197,8 @@ def asgi_app(vault: Vault, settings: Settings) -> Api:
         longest_note=settings.notes_max_characters,
     )
     limits = Limits(settings.request_seconds, settings.body_bytes)
-    transfers = Transfers(vault, file_shelf(vault, settings), settings.file_bounds, settings.files_bytes_per_second)
+    bounds = FileBounds(settings.files_max_bytes, settings.files_user_bytes or None, settings.files_total_bytes or None)
+    transfers = Transfers(vault, file_shelf(vault, settings), bounds, settings.files_bytes_per_second)
     return Api(
         vault,
         Routes().match,
@@ -207,9 +210,19 @@ def asgi_app(vault: Vault, settings: Settings) -> Api:
 
 
 def file_shelf(vault: Vault, settings: Settings) -> Shelf:
-    """Return where the contents of files are kept."""
-    store = DirectoryStore(settings.data / "blobs")
-    return Shelf(vault.keys.vault_id, store, free_bytes=settings.files_free_bytes)
+    """Return where the contents of files are kept. Raises StartRefused, StorageRefused."""
+    return Shelf(vault.keys.vault_id, _blob_store(settings), free_bytes=settings.files_free_bytes)
+
+
+def _blob_store(settings: Settings) -> BlobStore:
+    """Return the store of the settings. Raises StartRefused, StorageRefused."""
+    if settings.files_store is None or settings.files_s3_file is None:
+        return DirectoryStore(settings.data / "blobs")
+    try:
+        from mysafe.storage.blobs.s3 import open_s3  # noqa: PLC0415  # not everybody has what it needs
+    except ImportError:
+        raise StartRefused("files_store needs a library that is not there: install mysafe[s3]") from None
+    return open_s3(settings.files_store, settings.files_s3_file)
 
 
 def web_server(application: Application, settings: Settings) -> uvicorn.Server:

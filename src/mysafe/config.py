@@ -6,6 +6,7 @@ Rooms receive values; only `app` and `cli` see `Settings`.
 """
 
 import os
+import re
 import stat
 import tomllib
 from collections.abc import Callable, Mapping
@@ -14,7 +15,7 @@ from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from pathlib import Path
 from typing import NamedTuple, TypeAlias
 
-from mysafe.domain.files import LARGEST_FILE_BYTES, FileBounds
+from mysafe.domain.files import LARGEST_FILE_BYTES
 
 Network: TypeAlias = IPv4Network | IPv6Network
 
@@ -98,6 +99,12 @@ class Settings:
     """Longest text of a note. The largest accepted request body grows with it. Unit: Unicode code points.
     Limits: 1 to 1048576."""
 
+    files_store: str | None = None
+    """Where the contents of files are kept: `s3://BUCKET/PREFIX`. Without it, in `blobs` in the data directory."""
+
+    files_s3_file: Path | None = None
+    """INI file, readable by its owner only, that says how the object store is reached. Needs `files_store`."""
+
     files_max_bytes: int = LARGEST_FILE_BYTES
     """Largest file. Unit: bytes. Limits: 0 to 524288000 (500 MiB)."""
 
@@ -114,12 +121,6 @@ class Settings:
     files_bytes_per_second: int = 16_384
     """Slowest upload of a file, as an average after the first ten seconds. Unit: bytes per second.
     Limits: 1 to 1073741824."""
-
-    @property
-    def file_bounds(self) -> FileBounds:
-        """How much may be stored."""
-        user, total = self.files_user_bytes or None, self.files_total_bytes or None
-        return FileBounds(self.files_max_bytes, user, total, self.files_free_bytes)
 
     @property
     def body_bytes(self) -> int:
@@ -326,6 +327,13 @@ def _database(name: str, given: _Given) -> str:
     return "sqlite:///" + os.path.abspath(path)
 
 
+def _object_store(name: str, given: _Given) -> str:
+    address = _text(name, given)
+    if not re.fullmatch(r"s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/[A-Za-z0-9._/-]*)?", address):
+        raise _refused(name, given, "s3://BUCKET or s3://BUCKET/PREFIX")
+    return address
+
+
 _READERS: dict[str, Callable[[str, _Given], object]] = {
     "data": _path,
     "database": _database,
@@ -345,6 +353,8 @@ _READERS: dict[str, Callable[[str, _Given], object]] = {
     "compat_both_user_keys": _flag,
     "compat_list_inactive": _flag,
     "access_keys_rsa_bits": _choice("4096", "8192"),
+    "files_store": _object_store,
+    "files_s3_file": _path,
     "files_max_bytes": _number(0, LARGEST_FILE_BYTES, is_whole=True),
     "files_user_bytes": _number(0, _MOST_STORED_BYTES, is_whole=True),
     "files_total_bytes": _number(0, _MOST_STORED_BYTES, is_whole=True),
@@ -366,6 +376,8 @@ def _check_together(settings: Settings) -> None:
         )
     if (settings.tls_certificate is None) != (settings.tls_key is None):
         raise SettingsRefused("tls_certificate and tls_key are only useful together: set both or neither")
+    if (settings.files_store is None) != (settings.files_s3_file is None):
+        raise SettingsRefused("files_store and files_s3_file are only useful together: set both or neither")
     if settings.behind_proxy != bool(settings.trusted_proxies):
         raise SettingsRefused("behind_proxy and trusted_proxies are only useful together: set both or neither")
     if not (_is_loopback(settings.host) or settings.tls_certificate or settings.behind_proxy):

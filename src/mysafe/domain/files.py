@@ -17,14 +17,12 @@ EXTRA_BYTES = 64 * 1024
 class FileBounds(NamedTuple):
     """How much may be stored, in bytes; None is no bound.
 
-    `file_bytes` of one file, `user_bytes` of all files and versions a user owns, `total_bytes` of everybody's;
-    `free_bytes` is what must stay free on the disk.
+    `file_bytes` of one file, `user_bytes` of all files and versions a user owns, `total_bytes` of everybody's.
     """
 
     file_bytes: int = LARGEST_FILE_BYTES
     user_bytes: int | None = None
     total_bytes: int | None = None
-    free_bytes: int = 0
 
 
 class Ticket(NamedTuple):
