@@ -48,12 +48,12 @@ def blocks(mib: int, canary: bytes = b"") -> Iterator[bytes]:
         yield (seed * (1024 * 1024 // len(seed) + 1))[: 1024 * 1024]
 
 
-def begin_upload(address: tuple[str, int], token: str, announced: int, *more: str) -> socket.socket:
+def begin_upload(address: tuple[str, int], token: str, announced: int, *more: str, path: str = FILES) -> socket.socket:
     """Open a connection and send the head of a raw upload."""
     end = socket.create_connection(address, timeout=20)
     fields = fields_header(file_name="half.bin")["MySafe-Fields"]
     head = (
-        f"POST {FILES} HTTP/1.1",
+        f"POST {path} HTTP/1.1",
         "Host: localhost",
         f"Authorization: Bearer {token}",
         f"Content-Type: {RAW}",

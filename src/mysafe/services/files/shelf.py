@@ -18,7 +18,7 @@ from mysafe.crypto.stream import (
     room_for,
     sealed_bytes,
 )
-from mysafe.domain.errors import StoreFull
+from mysafe.domain.errors import StoreFull, Unavailable
 from mysafe.domain.files import FileContent, StoredContent, Ticket
 from mysafe.domain.secret_text import SecretText
 from mysafe.storage.blobs.store import BlobMissing, BlobReader, BlobStore, BlobWriter
@@ -103,9 +103,12 @@ class Filling:
 
     def finish(self) -> StoredContent:
         """Return the content, which is on disk now. Raises StoreFull, Unavailable."""
-        for sealed in self._sealer.finish():
-            self._writer.write(sealed)
-        self._writer.finish()
+        try:
+            for sealed in self._sealer.finish():
+                self._writer.write(sealed)
+            self._writer.finish()
+        except BlobMissing:  # it was collected meanwhile
+            raise Unavailable from None
         size = self._sealer.content_bytes
         return StoredContent(self._blob_id, SecretText(self._key.hex()), size, sealed_bytes(size))
 

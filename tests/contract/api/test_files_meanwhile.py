@@ -1,0 +1,150 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What happens while a file arrives counts: the right to store it is looked at again when it is complete."""
+
+import http.client
+import json
+import os
+import time
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mysafe.services.files.collector import Collector, collect
+from mysafe.services.files.shelf import Shelf
+from mysafe.services.files.uploads import discard
+from mysafe.services.vault import LOCAL
+from mysafe.storage.blobs.directory import DirectoryStore
+from tests.support.file_client import FILES, RAW, begin_upload, download, stored_files, upload
+from tests.support.server import RunningServer, authorization
+
+SIZE = 400_000
+
+
+def upload_with(
+    server: RunningServer, token: str, meanwhile: Callable[[], object], path: str = FILES, *headers: str
+) -> tuple[int, str]:
+    """Send half of a file, do something else, send the rest; return status and text of the answer."""
+    before = len(stored_files(server.settings.data))
+    address = ("127.0.0.1", int(server.url.rpartition(":")[2]))
+    with begin_upload(address, token, SIZE, *headers, path=path) as end:
+        end.sendall(os.urandom(SIZE // 2))
+        until = time.monotonic() + 20
+        while len(stored_files(server.settings.data)) == before:
+            assert time.monotonic() < until, "the server stores nothing"
+            time.sleep(0.01)
+        meanwhile()
+        end.sendall(os.urandom(SIZE // 2))
+        answer = http.client.HTTPResponse(end)
+        answer.begin()
+        body = json.loads(answer.read())
+    return answer.status, body.get("message") or body["response"]["message"]
+
+
+def test_an_undisturbed_upload_is_stored(fresh_server: RunningServer) -> None:
+    owner = fresh_server.new_token(fresh_server.new_actor())
+    assert upload_with(fresh_server, owner, lambda: None) == (201, "File successfully registered")
+
+
+def test_a_token_that_dies_meanwhile_stores_nothing(fresh_server: RunningServer) -> None:
+    name = fresh_server.new_actor()
+    owner = fresh_server.new_token(name)
+    end_it = partial(fresh_server.set_user_active, name, is_active=False)
+    assert upload_with(fresh_server, owner, end_it) == (401, "No route matched with those values.")
+    assert stored_files(fresh_server.settings.data) == []
+
+
+def test_a_right_that_is_taken_meanwhile_changes_nothing(fresh_server: RunningServer) -> None:
+    fresh_server.ensure_user("editor")
+    owner, editor = (fresh_server.new_token(name) for name in (fresh_server.new_actor(), "editor"))
+    share = [{"username": "editor", "can_edit": True}]
+    identifier = upload(fresh_server, owner, b"first", users_allowed=share)
+
+    def unshare() -> None:
+        with fresh_server.client() as client:
+            path = f"{FILES}/update/{identifier}"
+            assert client.put(path, headers=authorization(owner), json={"users_allowed": []}).status_code == 200
+
+    refused = upload_with(fresh_server, editor, unshare, f"{FILES}/update/{identifier}")
+    assert refused == (400, "1006: User does not have access")
+    assert download(fresh_server, owner, identifier).content == b"first"
+    assert len(stored_files(fresh_server.settings.data)) == 1
+
+
+def test_a_version_that_changes_meanwhile_fails_the_condition(fresh_server: RunningServer) -> None:
+    owner = fresh_server.new_token(fresh_server.new_actor())
+    identifier = upload(fresh_server, owner, b"first")
+    path = f"{FILES}/update/{identifier}"
+
+    def rename() -> None:
+        with fresh_server.client() as client:
+            client.put(path, headers=authorization(owner), json={"name": "other"})
+
+    assert upload_with(fresh_server, owner, rename, path, 'If-Match: "1"')[0] == 412
+    assert download(fresh_server, owner, identifier).content == b"first"
+
+
+def shelf_of(server: RunningServer) -> Shelf:
+    return Shelf(server.vault.keys.vault_id, DirectoryStore(server.settings.data / "blobs"))
+
+
+def test_a_content_that_is_collected_meanwhile_makes_no_file(fresh_server: RunningServer) -> None:
+    owner = fresh_server.new_token(fresh_server.new_actor())
+    steal = partial(collect, fresh_server.vault, shelf_of(fresh_server), age_seconds=-1)
+    assert upload_with(fresh_server, owner, steal)[0] == 503
+    assert stored_files(fresh_server.settings.data) == []
+    with fresh_server.client() as client:
+        assert client.get(FILES, headers=authorization(owner)).json()["file_on_list"] == []
+
+
+def test_what_is_kept_or_young_is_not_collected(fresh_server: RunningServer) -> None:
+    owner = fresh_server.new_token(fresh_server.new_actor())
+    identifier = upload(fresh_server, owner, b"kept")
+    (blob,) = stored_files(fresh_server.settings.data)
+    shelf = shelf_of(fresh_server)
+    collected: list[int] = []
+
+    def try_to_collect() -> None:
+        collected.append(collect(fresh_server.vault, shelf))
+
+    assert upload_with(fresh_server, owner, try_to_collect)[0] == 201
+    assert collected == [0]
+    assert collect(fresh_server.vault, shelf, age_seconds=-1) == 0
+    assert not discard(fresh_server.vault, shelf, blob.name)
+    assert download(fresh_server, owner, identifier).content == b"kept"
+
+
+def test_the_collector_goes_on_when_the_database_does_not(
+    fresh_server: RunningServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    with fresh_server.fault("database-unreachable"):
+        collector = Collector(fresh_server.vault, shelf_of(fresh_server))
+    collector.close()
+    assert "interrupted uploads cannot be removed now: DatabaseUnreachable" in caplog.text
+
+
+def test_an_unknown_outcome_at_the_end_keeps_what_was_kept(tmp_path: Path) -> None:
+    """The answer is late, but the file was made: its bytes must not be taken for those of a failed upload."""
+    server = RunningServer(tmp_path, request_seconds=2)
+    try:
+        owner = server.new_token(server.new_actor())
+        real, made = server.engine.engine.enqueue, 0
+
+        def enqueue(unit: Any) -> None:
+            nonlocal made
+            if getattr(unit, "_origin", LOCAL).action == "item.create":
+                made += 1
+                if made == 2:  # the one that makes the item: nobody hears of its end
+                    unit._settle = lambda value, error: None
+            real(unit)
+
+        server.engine.engine.enqueue = enqueue  # type: ignore[method-assign]  # only for this test
+        with server.client() as client:
+            headers = authorization(owner) | {"Content-Type": RAW, "MySafe-Fields": "eyJmaWxlX25hbWUiOiJhIn0="}
+            assert client.post(FILES, headers=headers, content=b"content").status_code == 504
+            (line,) = client.get(FILES, headers=authorization(owner)).json()["file_on_list"]
+        assert download(server, owner, line["identifier"]).content == b"content"
+    finally:
+        server.close()
