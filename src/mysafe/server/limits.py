@@ -336,7 +336,9 @@ _HOSTS = {"1.0": (0, 1), "1.1": (1,)}
 """How many Host headers a request of each version may have (RFC 9112, 3.2)."""
 
 
-_GIVEN_ONCE = frozenset({b"authorization", b"content-type", b"referer", b"if-match"})
+_GIVEN_ONCE = frozenset(
+    {b"authorization", b"content-type", b"referer", b"if-match", b"mysafe-fields", b"range", b"if-range"}
+)
 """Headers that we read, and that must not be given twice (RFC 9110, 5.3; in the spirit of R-API-07)."""
 
 

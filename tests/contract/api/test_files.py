@@ -132,6 +132,14 @@ def test_a_download_is_resumed_only_from_the_same_content(ranged: tuple[RunningS
     assert download(server, owner, identifier, **{"Range": "bytes=5-", "If-Range": '"other"'}).content == CONTENT
 
 
+@pytest.mark.parametrize("path", ["/iso/mysafe/file/{}/content", "/api/iso/mysafe/file/{}/content/"])
+def test_a_content_is_found_under_the_aliases_too(ranged: tuple[RunningServer, str, str], path: str) -> None:
+    server, owner, identifier = ranged
+    with server.client() as client:
+        assert client.get(path.format(identifier), headers=authorization(owner)).content == CONTENT
+        assert client.get(path.format(identifier) + "/x", headers=authorization(owner)).status_code == 404
+
+
 def test_an_update_changes_fields_or_the_content_or_both(server: RunningServer) -> None:
     owner = server.new_token(server.new_actor())
     identifier = upload(server, owner, CONTENT, name="first", tags="kept")

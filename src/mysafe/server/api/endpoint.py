@@ -124,6 +124,8 @@ class Api:
         await send({"type": "lifespan.startup.complete"})
         await receive()
         self._vault.run_units_on(None)
+        if self._transfers is not None:
+            self._transfers.close()
         await send({"type": "lifespan.shutdown.complete"})
 
     async def _answer(self, scope: Scope, receive: Receive, request_id: str) -> Answer:

@@ -108,8 +108,8 @@ class Transfers:
             await self._in_thread(reading.close)
 
     def close(self) -> None:
-        """End the threads, after what they do."""
-        self._threads.shutdown()
+        """Let the threads end, after what they do. Nothing can be moved any more."""
+        self._threads.shutdown(wait=False)
 
     async def _fill(self, filling: Filling, ticket: Ticket, reception: Reception, receive: Receive) -> StoredContent:
         body = _Body(receive, self._least_bytes_per_second, ticket.most_bytes + EXTRA_BYTES)
