@@ -125,6 +125,13 @@ def test_a_range_is_a_slice_of_the_content(ranged: tuple[RunningServer, str, str
         assert answer.headers["Content-Range"] == f"bytes {first}-{end}/100000"
 
 
+def test_a_range_outside_of_the_content_is_refused(ranged: tuple[RunningServer, str, str]) -> None:
+    server, owner, identifier = ranged
+    answer = download(server, owner, identifier, Range="bytes=100000-")
+    assert (answer.status_code, answer.headers["Content-Range"]) == (416, "bytes */100000")
+    assert answer.headers["Content-Type"] == "application/json"
+
+
 def test_a_download_is_resumed_only_from_the_same_content(ranged: tuple[RunningServer, str, str]) -> None:
     server, owner, identifier = ranged
     tag = download(server, owner, identifier, Range="bytes=0-9").headers["ETag"]
@@ -366,6 +373,14 @@ def test_a_client_that_asks_first_sends_no_body(server: RunningServer) -> None:
         assert end.recv(100) == b"HTTP/1.1 100 Continue\r\n\r\n"
         end.sendall(b"12345")
         assert end.recv(100).startswith(b"HTTP/1.1 201 ")
+
+
+def test_too_many_transfers_at_once_are_refused(server: RunningServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    owner = server.new_token(server.new_actor())
+    identifier = upload(server, owner, CONTENT)
+    monkeypatch.setattr("mysafe.server.api.transfers.MOST_AT_ONCE", 0)
+    assert refusal(server, owner, "POST", FILES, content=CONTENT)[0] == 503
+    assert download(server, owner, identifier).status_code == 503
 
 
 def test_a_slow_upload_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

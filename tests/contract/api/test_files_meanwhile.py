@@ -6,13 +6,16 @@ import json
 import os
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from mysafe.services.files.collector import Collector, collect
+from mysafe.domain.errors import StoreFull
+from mysafe.domain.files import Ticket
+from mysafe.services.files.collector import AGE_SECONDS, Collector, collect
 from mysafe.services.files.shelf import Shelf
 from mysafe.services.files.uploads import discard
 from mysafe.services.vault import LOCAL
@@ -123,6 +126,66 @@ def test_the_collector_goes_on_when_the_database_does_not(
         collector = Collector(fresh_server.vault, shelf_of(fresh_server))
     collector.close()
     assert "interrupted uploads cannot be removed now: DatabaseUnreachable" in caplog.text
+
+
+def test_what_cannot_be_removed_at_once_is_collected_later(
+    fresh_server: RunningServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    owner = fresh_server.new_token(fresh_server.new_actor())
+    with ExitStack() as faults:
+        broken = partial(faults.enter_context, fresh_server.fault("database-unreachable"))
+        assert upload_with(fresh_server, owner, broken)[0] == 502
+    fresh_server.clock.offset += AGE_SECONDS + 1
+    monkeypatch.setattr("mysafe.services.files.collector.EVERY_SECONDS", 0.01)
+    collector = Collector(fresh_server.vault, shelf_of(fresh_server))
+    collector.close()
+    assert fresh_server.operate(lambda uow: uow.registry.blobs.left_over(2**60)) == []
+    assert stored_files(fresh_server.settings.data) == []
+
+
+def test_the_collector_looks_again_and_again(fresh_server: RunningServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mysafe.services.files.collector.EVERY_SECONDS", 0.01)
+    collector = Collector(fresh_server.vault, shelf_of(fresh_server))
+    fresh_server.operate(lambda uow: uow.registry.blobs.begin("ab" * 16, 1, 10))
+    fresh_server.clock.offset += AGE_SECONDS + 1
+    until = time.monotonic() + 20
+    while fresh_server.operate(lambda uow: uow.registry.blobs.left_over(2**60)):
+        assert time.monotonic() < until, "nothing is collected"
+        time.sleep(0.01)
+    collector.close()
+
+
+@pytest.mark.parametrize(
+    ("bounds", "answer"),
+    [
+        ({"files_user_bytes": 740_000}, (413, "File quota is used up.")),
+        ({"files_total_bytes": 740_000}, (507, "Insufficient storage.")),
+    ],
+)
+def test_two_uploads_at_once_do_not_pass_a_bound_that_each_keeps(
+    tmp_path: Path, bounds: dict[str, int], answer: tuple[int, str]
+) -> None:
+    server = RunningServer(tmp_path, files_free_bytes=0, **bounds)
+    try:
+        owner = server.new_token(server.new_actor())
+        others: list[tuple[int, str]] = []
+        late = upload_with(server, owner, lambda: others.append(upload_with(server, owner, lambda: None)))
+        assert others[0][0] == 201
+        assert late == answer
+        assert len(stored_files(server.settings.data)) == 1
+    finally:
+        server.close()
+
+
+def test_a_disk_that_fills_up_ends_an_upload(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mysafe.services.files.shelf._LOOK_EVERY_BYTES", 100_000)
+    store = DirectoryStore(tmp_path)
+    filling = Shelf(bytes(16), store, free_bytes=1000).fill(Ticket("ab" * 16, 10**6, StoreFull()))
+    filling.write(filling.seal([bytes(150_000)]))
+    monkeypatch.setattr(DirectoryStore, "free_bytes", lambda self: 999)
+    with pytest.raises(StoreFull):
+        filling.write(filling.seal([bytes(150_000)]))
+    filling.abort()
 
 
 def test_an_unknown_outcome_at_the_end_keeps_what_was_kept(tmp_path: Path) -> None:
