@@ -11,6 +11,7 @@ from typing import Any
 
 import httpx
 
+from mysafe.storage.blobs.store import BlobReader
 from tests.support.server import RunningServer, authorization
 
 FILES = "/api/mysafe/file"
@@ -68,3 +69,10 @@ def begin_upload(address: tuple[str, int], token: str, announced: int, *more: st
 def stored_files(directory: Path) -> list[Path]:
     """Return every file below the place of the blobs."""
     return [path for path in (directory / "blobs").rglob("*") if path.is_file()]
+
+
+def read_at(reader: BlobReader, offset: int, length: int) -> bytes:
+    """Return a part of a blob."""
+    buffer = bytearray(length)
+    reader.read_into(offset, memoryview(buffer))
+    return bytes(buffer)

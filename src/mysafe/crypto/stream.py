@@ -169,7 +169,7 @@ class StreamOpener:
         end = HEAD_BYTES + self._padded_bytes + TAG_BYTES * (self._padded_bytes // CHUNK_BYTES + 1)
         return start, min(count * SEALED_CHUNK_BYTES, end - start)
 
-    def open(self, chunk: int, sealed: bytes) -> bytearray:
+    def open(self, chunk: int, sealed: bytes | memoryview) -> bytearray:
         """Return what chunks hold that follow each other, `chunk` first: padding included, where it is among them.
 
         Raises:

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Move contents of files between the socket and the shelf, without ever holding one whole.
 
-The event loop reads and writes the socket; threads seal, open, and wait for the disk. While one piece is on its way
+The event loop reads and writes the socket, seals and opens; threads wait for the disk. While one piece is on its way
 through a thread the next one is read, and no more: so a slow disk slows the client down, and a slow client the disk.
 """
 
@@ -11,7 +11,6 @@ from collections.abc import Awaitable, Callable, Iterator, MutableMapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import partial
-from itertools import islice
 from typing import Any, TypeVar
 
 from mysafe.domain.errors import Busy, SlowBody, TooLarge, VaultError
@@ -30,13 +29,10 @@ Run = Callable[[Step], Awaitable[Any]]
 """Run a use case as the caller of this request."""
 
 PIECE_BYTES = 256 * 1024
-"""How much goes through a thread at once on the way in."""
-
-PIECES_AT_ONCE = 8
-"""The same on the way out, in the shelf's pieces."""
+"""How much goes to the disk at once."""
 
 MOST_AT_ONCE = 32
-"""Transfers under way at once; each one holds about a megabyte."""
+"""Transfers under way at once; each one holds two megabytes at most."""
 
 THREADS = 4
 
@@ -91,13 +87,12 @@ class Transfers:
             Exception: it cannot be read any more. The answer must not be completed then (R-FILE-06).
         """
         gone = asyncio.ensure_future(_wait_until_gone(receive))
-        pieces = reading.pieces(outgoing.start, outgoing.stop)
-        upcoming = self._in_thread(_some, pieces)
+        upcoming = self._in_thread(reading.fetch, outgoing.start, outgoing.stop)
         self._under_way += 1
         try:
-            while (some := await upcoming) and not gone.done():
-                upcoming = self._in_thread(_some, pieces)
-                for piece in some:
+            while (fetched := await upcoming) is not None and not gone.done():
+                upcoming = self._in_thread(reading.fetch, fetched.stop, outgoing.stop)
+                for piece in reading.open(fetched):
                     await send({"type": "http.response.body", "body": piece, "more_body": True})
             if not gone.done():
                 await send({"type": "http.response.body", "body": b""})
@@ -191,11 +186,6 @@ class _Body:
 async def _wait_until_gone(receive: Receive) -> None:
     while (await receive())["type"] != "http.disconnect":
         pass
-
-
-def _some(pieces: Iterator[memoryview]) -> list[memoryview]:
-    """Return the next few pieces: what goes through a thread at once."""
-    return list(islice(pieces, PIECES_AT_ONCE))
 
 
 def _nothing() -> None:

@@ -7,11 +7,13 @@ Everything here blocks, and none of it may run in a unit of work. Who may read o
 import logging
 import os
 from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
 from mysafe.crypto.aead import KEY_BYTES, SealBroken
 from mysafe.crypto.stream import (
     CHUNK_BYTES,
     HEAD_BYTES,
+    SEALED_CHUNK_BYTES,
     StreamOpener,
     StreamSealer,
     blob_context,
@@ -25,7 +27,10 @@ from mysafe.storage.blobs.store import BlobMissing, BlobReader, BlobStore, BlobW
 
 _security = logging.getLogger("mysafe.security")
 
-CHUNKS_AT_ONCE = 4
+CHUNKS_READ = 64
+"""How many chunks are read in one go: a megabyte. Each time, the event loop and a thread wait for each other."""
+
+CHUNKS_OPENED = 4
 """How many chunks are opened in one go. 64 KiB is memory that is at hand; for much more, the system makes new pages,
 and that costs more than the decryption (measured)."""
 
@@ -123,36 +128,70 @@ class Reading:
     def __init__(self, blob: BlobReader, vault_id: bytes, content: FileContent) -> None:
         self._blob = blob
         self._content = content
+        self._buffers = [bytearray(min(CHUNKS_READ * SEALED_CHUNK_BYTES, blob.size_bytes)) for _ in range(2)]
         try:
             if blob.size_bytes != sealed_bytes(content.size_bytes):
                 raise SealBroken
             key, context = bytes.fromhex(content.key.reveal()), blob_context(vault_id, content.blob_id)
-            self._opener = StreamOpener(key, context, blob.read_at(0, HEAD_BYTES), content.size_bytes)
+            head = bytearray(HEAD_BYTES)
+            blob.read_into(0, memoryview(head))
+            self._opener = StreamOpener(key, context, bytes(head), content.size_bytes)
         except BaseException:
             blob.close()
             raise
 
-    def pieces(self, start: int, stop: int) -> Iterator[memoryview]:
-        """Yield the bytes of the content from `start` up to `stop`, each one checked before.
+    def fetch(self, start: int, stop: int) -> "Fetched | None":
+        """Return sealed bytes of the content from `start` on, or None when `start` is `stop`. This blocks.
+
+        They are overwritten by the call after the next: while one is opened, the next may be fetched.
+
+        Raises:
+            SealBroken: the blob is damaged.
+            Unavailable: the store cannot be read.
+        """
+        if start >= stop:
+            return None
+        first = start // CHUNK_BYTES
+        count = min(CHUNKS_READ, (stop - 1) // CHUNK_BYTES + 1 - first)
+        try:
+            offset, length = self._opener.place(first, count)
+            self._buffers.reverse()
+            sealed = memoryview(self._buffers[0])[:length]
+            self._blob.read_into(offset, sealed)
+        except BlobMissing:
+            _report(self._content)
+            raise SealBroken from None
+        return Fetched(sealed, start, min(stop, (first + count) * CHUNK_BYTES))
+
+    def open(self, fetched: "Fetched") -> Iterator[memoryview]:
+        """Yield what was fetched, opened. This does not block: a megabyte takes a third of a millisecond.
 
         Raises:
             SealBroken: the blob is damaged; what was yielded before is good.
-            Unavailable: the store cannot be read.
         """
-        try:
-            while start < stop:
-                first, within = divmod(start, CHUNK_BYTES)
-                opened = self._opener.open(first, self._blob.read_at(*self._opener.place(first, CHUNKS_AT_ONCE)))
-                piece = memoryview(opened)[within : within + stop - start]
-                yield piece
-                start += len(piece)
-        except (SealBroken, BlobMissing):
-            _report(self._content)
-            raise SealBroken from None
+        sealed, start, stop = fetched
+        first = start // CHUNK_BYTES
+        step = CHUNKS_OPENED * SEALED_CHUNK_BYTES
+        for place in range(0, len(sealed), step):
+            chunk = first + place // SEALED_CHUNK_BYTES
+            try:
+                opened = self._opener.open(chunk, sealed[place : place + step])
+            except SealBroken:
+                _report(self._content)
+                raise
+            yield memoryview(opened)[max(start - chunk * CHUNK_BYTES, 0) : stop - chunk * CHUNK_BYTES]
 
     def close(self) -> None:
         """Give back what was opened."""
         self._blob.close()
+
+
+class Fetched(NamedTuple):
+    """Sealed chunks, and which bytes of the content are wanted of them: from `start` up to `stop`."""
+
+    sealed: memoryview
+    start: int
+    stop: int
 
 
 def _report(content: FileContent) -> None:

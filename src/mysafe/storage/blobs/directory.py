@@ -140,15 +140,14 @@ class _Reader:
         self._descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
         self.size_bytes = os.fstat(self._descriptor).st_size
 
-    def read_at(self, offset: int, length: int) -> bytes:
+    def read_into(self, offset: int, into: memoryview) -> None:
+        filled = 0
         with _explained():
-            data = os.pread(self._descriptor, length, offset)
-            while len(data) < length:
-                more = os.pread(self._descriptor, length - len(data), offset + len(data))
+            while filled < len(into):
+                more = os.preadv(self._descriptor, (into[filled:],), offset + filled)
                 if not more:
                     raise BlobMissing
-                data += more
-            return data
+                filled += more
 
     def close(self) -> None:
         os.close(self._descriptor)

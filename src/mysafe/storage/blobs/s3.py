@@ -204,31 +204,33 @@ class _Reader:
         with _explained():
             self.size_bytes = int(client.head_object(**place)["ContentLength"])
 
-    def read_at(self, offset: int, length: int) -> bytes:
+    def read_into(self, offset: int, into: memoryview) -> None:
+        length = len(into)
         if offset + length > self.size_bytes:
             raise BlobMissing
         if not length:
-            return b""  # a range of nothing is an error to ask for
+            return  # a range of nothing is an error to ask for
         if self._stream is not None and offset == self._position:
             try:
-                return self._read(length)
+                self._read(into)
+                return
             except Unavailable:
                 pass  # the answer waited too long for a slow client: ask for the rest once more
         self.close()
         with _explained():
             self._stream = self._client.get_object(**self._place, Range=f"bytes={offset}-")["Body"]
         self._position = offset
-        return self._read(length)
+        self._read(into)
 
     def close(self) -> None:
         stream, self._stream = self._stream, None
         if stream is not None:
             stream.close()
 
-    def _read(self, length: int) -> bytes:
+    def _read(self, into: memoryview) -> None:
         with _explained():
-            data = bytes(self._stream.read(length))
-        if len(data) < length:
+            data = self._stream.read(len(into))
+        if len(data) < len(into):
             raise Unavailable
-        self._position += length
-        return data
+        into[:] = data
+        self._position += len(into)

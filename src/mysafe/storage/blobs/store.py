@@ -29,8 +29,8 @@ class BlobReader(Protocol):
 
     size_bytes: int
 
-    def read_at(self, offset: int, length: int) -> bytes:
-        """Return this part of the blob. Raises BlobMissing if it is shorter, Unavailable if it cannot be read."""
+    def read_into(self, offset: int, into: memoryview) -> None:
+        """Fill a buffer from this place on. Raises BlobMissing if the blob is shorter, Unavailable if it fails."""
 
     def close(self) -> None:
         """Give back what was opened."""
