@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Measure a real server over HTTP: creating, reading, updating and listing items, start-up and memory.
+"""Measure a real server over HTTP: items created, read, updated and listed, files up and down, start-up and memory.
 
     python tools/bench.py [--quick] [--items N] [--json FILE]
 
@@ -20,6 +20,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import NamedTuple
 
+from bench_files import FileReport, copy_server
+from bench_files import measure as measure_files
 from bench_load import SCRIPTS, Load, Run, fill, run_wrk
 from bench_report import TARGETS, Report, Sample, figure_of, table
 from bench_servers import Installation, Server, call, echo_server
@@ -40,6 +42,8 @@ class Plan(NamedTuple):
     seconds: float
     rounds: int
     items: int
+    file_mib: int = 500
+    file_rounds: int = 5
 
 
 class Bench:
@@ -50,6 +54,7 @@ class Bench:
         self._plan = plan
         self._vault = Installation(directory)
         self._echo = echo_server(directory)
+        self._copy = copy_server(directory)
         self._echo_load = Load("post.lua", "/", {})
         self._report = Report(_machine(), {name: float(value) for name, value in plan._asdict().items()})
 
@@ -67,8 +72,10 @@ class Bench:
             self._measure(loads)
             report.loaded_mib, report.peak_mib = server.memory()
             self._measure_long_lists()
+            report.files = self._measure_files()
         finally:
             self._echo.stop()
+            self._copy.stop()
             server.stop()
         return report
 
@@ -135,6 +142,18 @@ class Bench:
             runs = [self._drive(self._vault.server, Load("list.lua", path, files), connections=1) for _ in range(3)]
             self._report.lists_p50_ms[name] = statistics.median(run.p50_ms for run in runs)
 
+    def _measure_files(self) -> FileReport:
+        """Measure a large file up and down, with a fresh process, so that its memory shows."""
+        server = self._vault.server
+        _say(f"a file of {self._plan.file_mib} MiB")
+        self._echo.stop()
+        server.stop()
+        server.start()
+        self._copy.start()
+        return measure_files(
+            server, self._copy, self._vault.token("lister"), self._plan.file_mib, self._plan.file_rounds
+        )
+
     def _sample(self, load: Load) -> Sample:
         half = self._plan.seconds / 2
         echo_before = self._drive(self._echo, self._echo_load, seconds=half)
@@ -196,7 +215,7 @@ def _arguments(words: Sequence[str]) -> argparse.Namespace:
 def main(words: Sequence[str]) -> int:
     """Run the benchmark; the exit status is 1 when a call failed, whatever the figures."""
     given = _arguments(words)
-    plan = Plan(1, 1, min(given.items, 2_000)) if given.quick else Plan(_seconds(), 9, given.items)
+    plan = Plan(1, 1, min(given.items, 2_000), 16, 1) if given.quick else Plan(_seconds(), 9, given.items)
     with tempfile.TemporaryDirectory(prefix="mysafe-bench-") as directory:
         report = Bench(Path(directory), plan).run()
     print(table(report))

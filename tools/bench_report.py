@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from bench_files import FileReport
 from bench_load import Run
 
 
@@ -52,6 +53,7 @@ class Report:
     loaded_mib: float = 0
     peak_mib: float = 0
     lists_p50_ms: dict[str, float] = field(default_factory=dict)
+    files: FileReport = field(default_factory=FileReport)
     failed: int = 0
 
 
@@ -102,6 +104,7 @@ def _remarks(report: Report) -> list[str]:
         f"memory           {memory}, at most {report.peak_mib:.0f} MiB",
         f"                 {_met(report.peak_mib <= MOST_MIB)}: <= {MOST_MIB} MiB",
         f"failed calls     {report.failed}",
+        *report.files.lines(),
     ]
 
 

@@ -21,9 +21,11 @@ import uvicorn
 from mysafe.config import Settings
 from mysafe.crypto.aead import SealBroken
 from mysafe.crypto.root_key import KeyFileProvider, RootKeyRefused, find_key_file
+from mysafe.domain.files import FileBounds
 from mysafe.protocol.compatibility import Compatibility
 from mysafe.server.api.admission import Admission, Rates
 from mysafe.server.api.endpoint import Api, Limits
+from mysafe.server.api.transfers import Transfers
 from mysafe.server.limits import ConnectionLimits, limited_protocol
 from mysafe.server.logs import log_to_stderr
 from mysafe.server.origin import Proxies
@@ -33,8 +35,12 @@ from mysafe.services import keys as key_ceremony
 from mysafe.services.accounts.key_rules import KeyRules
 from mysafe.services.authentication import local_operator
 from mysafe.services.custody.history import Retention
+from mysafe.services.files.collector import Collector
+from mysafe.services.files.shelf import Shelf
 from mysafe.services.unit_of_work import UnitOfWork
 from mysafe.services.vault import Vault
+from mysafe.storage.blobs.directory import DirectoryStore
+from mysafe.storage.blobs.store import BlobStore
 from mysafe.storage.engine import StorageRefused
 from mysafe.storage.sqlite_lane import SqliteEngine
 
@@ -208,7 +214,7 @@ def asgi_app(vault: Vault, settings: Settings, *, ticks: Callable[[], int] = tim
     header = settings.client_certificate_header
     proxies = Proxies(settings.trusted_proxies, header.lower().encode("ascii") if header else None)
     routes = Routes(OPEN_OPERATIONS if settings.public_api_description else OPERATIONS)
-    return Api(
+    api = Api(
         vault,
         routes.match,
         compatibility=compatibility,
@@ -216,6 +222,25 @@ def asgi_app(vault: Vault, settings: Settings, *, ticks: Callable[[], int] = tim
         proxies=proxies,
         admission=Admission(rates, ticks),
     )
+    bounds = FileBounds(settings.files_max_bytes, settings.files_user_bytes or None, settings.files_total_bytes or None)
+    api.accept_files(Transfers(vault, file_shelf(vault, settings), bounds, settings.files_bytes_per_second))
+    return api
+
+
+def file_shelf(vault: Vault, settings: Settings) -> Shelf:
+    """Return where the contents of files are kept. Raises StartRefused, StorageRefused."""
+    return Shelf(vault.keys.vault_id, _blob_store(settings), free_bytes=settings.files_free_bytes)
+
+
+def _blob_store(settings: Settings) -> BlobStore:
+    """Return the store of the settings. Raises StartRefused, StorageRefused."""
+    if settings.files_store is None or settings.files_s3_file is None:
+        return DirectoryStore(settings.data / "blobs")
+    try:
+        from mysafe.storage.blobs.s3 import open_s3  # noqa: PLC0415  # not everybody has what it needs
+    except ImportError:
+        raise StartRefused("files_store needs a library that is not there: install mysafe[s3]") from None
+    return open_s3(settings.files_store, settings.files_s3_file)
 
 
 def web_server(application: Application, settings: Settings) -> uvicorn.Server:
@@ -262,7 +287,11 @@ def serve(settings: Settings) -> int:
         gc.freeze()
         gc.set_threshold(*GC_THRESHOLDS)
         server = web_server(asgi_app(vault, settings), settings)
-        server.run()
+        collector = Collector(vault, file_shelf(vault, settings))
+        try:
+            server.run()
+        finally:
+            collector.close()
     finally:
         vault.close()
     return 0 if server.started else 1

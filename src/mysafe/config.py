@@ -15,6 +15,8 @@ from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from pathlib import Path
 from typing import NamedTuple, TypeAlias
 
+from mysafe.domain.files import LARGEST_FILE_BYTES
+
 Network: TypeAlias = IPv4Network | IPv6Network
 
 SETTINGS_FILE = Path("/etc/mysafe/mysafe.toml")
@@ -22,6 +24,7 @@ SETTINGS_FILE = Path("/etc/mysafe/mysafe.toml")
 
 _SMALLEST_BODY_BYTES = 1_048_576
 _LONGEST_NOTES = 1_048_576
+_MOST_STORED_BYTES = 2**50
 
 
 class SettingsRefused(Exception):
@@ -136,6 +139,29 @@ class Settings:
     """Longest text of a note. The largest accepted request body grows with it. Unit: Unicode code points.
     Limits: 1 to 1048576."""
 
+    files_store: str | None = None
+    """Where the contents of files are kept: `s3://BUCKET/PREFIX`. Without it, in `blobs` in the data directory."""
+
+    files_s3_file: Path | None = None
+    """INI file, readable by its owner only, that says how the object store is reached. Needs `files_store`."""
+
+    files_max_bytes: int = LARGEST_FILE_BYTES
+    """Largest file. Unit: bytes. Limits: 0 to 524288000 (500 MiB)."""
+
+    files_user_bytes: int = 0
+    """How much all files of one user may take, old versions included; 0 is no bound. Unit: bytes on disk.
+    Limits: 0 to 1125899906842624."""
+
+    files_total_bytes: int = 0
+    """How much all files together may take; 0 is no bound. Unit: bytes on disk. Limits: 0 to 1125899906842624."""
+
+    files_free_bytes: int = 536_870_912
+    """How much must stay free on the disk: below it, no upload is taken. Unit: bytes. Limits: 0 to 1125899906842624."""
+
+    files_bytes_per_second: int = 16_384
+    """Slowest upload of a file, as an average after the first ten seconds. Unit: bytes per second.
+    Limits: 1 to 1073741824."""
+
     @property
     def body_bytes(self) -> int:
         """The largest request body: 1 MiB, more when notes may be long (twelve bytes of JSON hold a code point)."""
@@ -202,7 +228,7 @@ def toml_key(name: str) -> tuple[str, str]:
     """Return table and key of a field in the settings file; the table is "" at the top."""
     if name in {"data", "database", "key_file"}:
         return "", name
-    for table in ("access_keys", "compat", "items", "notes"):
+    for table in ("access_keys", "compat", "files", "items", "notes"):
         if name.startswith(f"{table}_"):
             return table, name.removeprefix(f"{table}_")
     return "server", name
@@ -356,6 +382,13 @@ def _database(name: str, given: _Given) -> str:
     return "sqlite:///" + os.path.abspath(path)
 
 
+def _object_store(name: str, given: _Given) -> str:
+    address = _text(name, given)
+    if not re.fullmatch(r"s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/[A-Za-z0-9._/-]*)?", address):
+        raise _refused(name, given, "s3://BUCKET or s3://BUCKET/PREFIX")
+    return address
+
+
 _READERS: dict[str, Callable[[str, _Given], object]] = {
     "data": _path,
     "database": _database,
@@ -385,6 +418,13 @@ _READERS: dict[str, Callable[[str, _Given], object]] = {
     "access_keys_reveal": _word("reauth", "once"),
     "items_erase_after_days": _number(0, 36_500, is_whole=True),
     "items_versions_kept_days": _number(0, 36_500, is_whole=True),
+    "files_store": _object_store,
+    "files_s3_file": _path,
+    "files_max_bytes": _number(0, LARGEST_FILE_BYTES, is_whole=True),
+    "files_user_bytes": _number(0, _MOST_STORED_BYTES, is_whole=True),
+    "files_total_bytes": _number(0, _MOST_STORED_BYTES, is_whole=True),
+    "files_free_bytes": _number(0, _MOST_STORED_BYTES, is_whole=True),
+    "files_bytes_per_second": _number(1, 2**30, is_whole=True),
     "notes_max_characters": _number(1, _LONGEST_NOTES, is_whole=True),
 }
 
@@ -405,6 +445,8 @@ def _check_together(settings: Settings) -> None:
         raise SettingsRefused("tls_client_ca is only useful with tls_certificate and tls_key: set all or none")
     if settings.client_certificate_header is not None and not settings.trusted_proxies:
         raise SettingsRefused("client_certificate_header is only believed from trusted_proxies: set them too")
+    if (settings.files_store is None) != (settings.files_s3_file is None):
+        raise SettingsRefused("files_store and files_s3_file are only useful together: set both or neither")
     if settings.behind_proxy != bool(settings.trusted_proxies):
         raise SettingsRefused("behind_proxy and trusted_proxies are only useful together: set both or neither")
     if not (_is_loopback(settings.host) or settings.tls_certificate or settings.behind_proxy):

@@ -12,6 +12,7 @@ from tests.architecture.house import Module, Verdict
 HOMES: dict[str, tuple[str, ...]] = {
     "alembic": ("src/mysafe/storage/",),
     "apsw": ("src/mysafe/storage/",),
+    "botocore": ("src/mysafe/storage/blobs/s3.py",),
     "cryptography": ("src/mysafe/crypto/",),
     "httptools": ("src/mysafe/server/",),
     "msgspec": (

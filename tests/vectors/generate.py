@@ -6,6 +6,7 @@ a new format gets new files beside them. The files of other people's algorithms 
 by hand and are not made here.
 """
 
+import base64
 import json
 import tempfile
 from collections.abc import Callable
@@ -17,6 +18,7 @@ from mysafe.crypto.credentials import new_access_token
 from mysafe.crypto.keyring import EpochState, Keyring, _Epoch
 from mysafe.crypto.records import RecordAddress, RecordCipher
 from mysafe.crypto.root_key import KeyFileProvider
+from mysafe.crypto.stream import StreamSealer, blob_context, room_for
 from mysafe.crypto.verifiers import Verifiers
 
 FOLDER = Path(__file__).parent
@@ -142,11 +144,34 @@ def keyed_hashes_v1() -> Json:
     }
 
 
+CONTENTS = (0, 5, 127, 128, 16_000, 16_384, 40_000)
+"""Sizes of contents: padded to 128, one more step, the last size below and the first above one chunk, three chunks."""
+
+
+def content(size: int) -> bytes:
+    """Return a content of this many bytes."""
+    return bytes(number * number % 251 for number in range(size))
+
+
+def file_v1() -> Json:
+    """Return contents of files as they are stored, with the keys that open them."""
+    blobs = []
+    for size in CONTENTS:
+        key, blob_id = Stream(f"blob key {size}")(32), Stream(f"blob id {size}")(16).hex()
+        sealer = StreamSealer(key, blob_context(VAULT_ID, blob_id), random_bytes=Stream(f"salt {size}"))
+        out = memoryview(bytearray(room_for(size)))
+        sealed = sealer.head + bytes(out[: sealer.update(content(size), out)]) + b"".join(sealer.finish())
+        text = base64.b64encode(sealed).decode("ascii")
+        blobs.append({"blob_id": blob_id, "key": key.hex(), "size": size, "sealed": text})
+    return {"vault_id": VAULT_ID.hex(), "content": "byte n is n * n mod 251", "blobs": blobs}
+
+
 FILES: dict[str, Callable[[], Json]] = {
     "record_v1.json": record_v1,
     "keyring_v1.json": keyring_v1,
     "slot_v1.json": slot_v1,
     "keyed_hashes_v1.json": keyed_hashes_v1,
+    "file_v1.json": file_v1,
 }
 
 

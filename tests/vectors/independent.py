@@ -9,6 +9,7 @@ import hashlib
 import hmac
 import re
 
+from cryptography.cobblestone import Cobblestone256Decryptor
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.ciphers.algorithms import AES
 from cryptography.hazmat.primitives.kdf.kbkdf import KBKDFCMAC, CounterLocation, Mode
@@ -49,6 +50,16 @@ def open_xaes(key: bytes, blob: bytes, bound: bytes) -> bytes:
 def open_gcm(key: bytes, blob: bytes, bound: bytes) -> bytes:
     """Open nonce 12 | ciphertext | tag."""
     return AESGCM(key).decrypt(blob[:12], blob[12:], bound)
+
+
+def open_blob(key: bytes, vault_id: bytes, blob_id: str, blob: bytes) -> bytes:
+    """Open "MS" | 1 | 3 | zeros 4 | salt 24 | commitment 32 | chunks, and return the padded content.
+
+    The recipe of the cryptography package does it: another implementation of the same specification.
+    """
+    assert blob[:8] == b"MS\x01\x03\0\0\0\0"
+    opener = Cobblestone256Decryptor(key, fields("mysafe/v1", vault_id, "blobs", blob_id, "file", 3))
+    return opener.update(blob[8:]) + opener.finalize()
 
 
 def unpadded(padded: bytes) -> bytes:

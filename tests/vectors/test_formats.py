@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Our own formats are the same as in the frozen files: made anew, opened by us, opened by an independent reader."""
 
+import base64
 import json
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ import pytest
 from mysafe.crypto.keyring import Keyring
 from mysafe.crypto.records import RecordAddress, RecordCipher
 from mysafe.crypto.root_key import KeyFileProvider
+from mysafe.crypto.stream import HEAD_BYTES, StreamOpener, blob_context, sealed_bytes
 from tests.vectors import generate, independent
 
 
@@ -18,6 +20,7 @@ def frozen(name: str) -> Any:
 
 
 RECORD, KEYRING = frozen("record_v1.json"), frozen("keyring_v1.json")
+FILE = frozen("file_v1.json")
 SLOT, HASHES = frozen("slot_v1.json"), frozen("keyed_hashes_v1.json")
 VAULT_ID = bytes.fromhex(RECORD["vault_id"])
 KEKS = {int(number): bytes.fromhex(kek) for number, kek in RECORD["keks"].items()}
@@ -104,3 +107,14 @@ def test_frozen_keyed_hashes_are_found_again() -> None:
         assert independent.keyed_hash(verifier_key, values).hex() == verifier
     assert len(HASHES["indexes"]) == 7
     assert len(HASHES["verifiers"]) == 2
+
+
+@pytest.mark.parametrize("blob", FILE["blobs"], ids=lambda blob: str(blob["size"]))
+def test_a_frozen_content_of_a_file_opens(blob: Any) -> None:
+    sealed, key, size = base64.b64decode(blob["sealed"]), bytes.fromhex(blob["key"]), blob["size"]
+    assert len(sealed) == sealed_bytes(size)
+    opener = StreamOpener(key, blob_context(VAULT_ID, blob["blob_id"]), sealed[:HEAD_BYTES], size)
+    padded = bytes(opener.open(0, sealed[HEAD_BYTES:]))
+    assert padded[:size] == generate.content(size)
+    assert independent.open_blob(key, VAULT_ID, blob["blob_id"], sealed) == padded
+    assert independent.unpadded(padded) == generate.content(size)

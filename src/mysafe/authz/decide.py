@@ -40,7 +40,9 @@ ALLOWED = Decision(is_allowed=True)
 NEEDED_RIGHT = {
     Action.ITEM_READ: Right.VIEW,
     Action.ITEM_LIST: Right.VIEW,
+    Action.ITEM_DOWNLOAD: Right.VIEW,
     Action.ITEM_UPDATE: Right.EDIT,
+    Action.ITEM_UPLOAD: Right.EDIT,
     Action.ITEM_ACTIVATE: Right.EDIT,
     Action.ITEM_DEACTIVATE: Right.EDIT,
     Action.ITEM_SHARE: Right.EDIT,

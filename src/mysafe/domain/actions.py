@@ -11,6 +11,8 @@ class Action(StrEnum):
     ITEM_READ = "item.read"
     ITEM_UPDATE = "item.update"
     ITEM_LIST = "item.list"
+    ITEM_UPLOAD = "item.upload"
+    ITEM_DOWNLOAD = "item.download"
     ITEM_ACTIVATE = "item.activate"
     ITEM_DEACTIVATE = "item.deactivate"
     ITEM_SHARE = "item.share"

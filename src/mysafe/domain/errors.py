@@ -9,6 +9,7 @@
     │ ├ TooShort
     │ ├ BadSeed
     │ ├ BadBody
+    │ │ └ BadMultipart
     │ ├ BadIdentifier
     │ ├ DuplicateIdentifier
     │ ├ BadTokenRequest
@@ -27,12 +28,14 @@
     ├ CallForbidden
     ├ TooMany
     ├ TooLarge
+    ├ QuotaReached
     ├ SlowBody
     └ Unavailable
       ├ Sealed
       ├ DatabaseUnreachable
       ├ Busy
       ├ NoSpace
+      │ └ StoreFull
       ├ AuditUnwritable
       └ DeadlinePassed
 
@@ -87,6 +90,10 @@ class BadSeed(_FieldError):
 
 class BadBody(InvalidInput):
     """The request body is not the JSON object or form it should be."""
+
+
+class BadMultipart(BadBody):
+    """The request body is not the multipart form it says it is."""
 
 
 class BadIdentifier(InvalidInput):
@@ -212,6 +219,10 @@ class TooLarge(VaultError):
         self.limit_bytes = limit_bytes
 
 
+class QuotaReached(VaultError):
+    """A file is larger than what its owner may still store."""
+
+
 class SlowBody(VaultError):
     """A request body arrives slower than the server waits for."""
 
@@ -234,6 +245,10 @@ class Busy(Unavailable):
 
 class NoSpace(Unavailable):
     """The disk or the quota is full."""
+
+
+class StoreFull(NoSpace):
+    """There is no room for a file: on the disk, or in what all files together may take."""
 
 
 class AuditUnwritable(Unavailable):

@@ -21,6 +21,7 @@ class Kind(StrEnum):
     PASSWORD = "password"
     NOTE = "note"
     API_SECRET = "api_secret"
+    FILE = "file"
 
 
 class ItemRef(NamedTuple):

@@ -30,6 +30,9 @@ class ItemMeta(NamedTuple):
     updated_at: int
     identifier_code: str = ""
     method: str = ""
+    file_name: str = ""
+    media_type: str = ""
+    size_bytes: int = 0
     changed: tuple[str, ...] = ()
 
 
@@ -55,7 +58,18 @@ class ApiSecret(NamedTuple):
     notes: SecretText
 
 
-ItemSecret: TypeAlias = PasswordSecret | NoteSecret | ApiSecret
+class FileSecret(NamedTuple):
+    """The part of a file that only a single read opens: not the content, but what opens it.
+
+    `key` are 64 hexadecimal digits. A version of the item is the only place that has the key of its blob.
+    """
+
+    notes: SecretText
+    blob_id: str
+    key: SecretText
+
+
+ItemSecret: TypeAlias = PasswordSecret | NoteSecret | ApiSecret | FileSecret
 
 
 def kind_of(secret: ItemSecret) -> Kind:
@@ -67,6 +81,8 @@ def kind_of(secret: ItemSecret) -> Kind:
             return Kind.NOTE
         case ApiSecret():
             return Kind.API_SECRET
+        case FileSecret():
+            return Kind.FILE
         case _:
             assert_never(secret)
 
@@ -83,6 +99,9 @@ class ItemDraft(NamedTuple):
     groups: tuple[ShareRequest, ...] = ()
     identifier_code: str = ""
     method: str = ""
+    file_name: str = ""
+    media_type: str = ""
+    size_bytes: int = 0
 
 
 class ItemChange(NamedTuple):
@@ -92,8 +111,8 @@ class ItemChange(NamedTuple):
     replace the whole list of shares; None leaves it.
     """
 
-    meta: Mapping[str, str] = {}
-    secret: Mapping[str, SecretText | None] = {}
+    meta: Mapping[str, str | int] = {}
+    secret: Mapping[str, SecretText | str | None] = {}
     users: tuple[ShareRequest, ...] | None = None
     groups: tuple[ShareRequest, ...] | None = None
 
@@ -134,6 +153,7 @@ class ListFilter(NamedTuple):
     url: str = ""
     tag: str = ""
     identifier_code: str = ""
+    file_name: str = ""
 
     def matches(self, meta: ItemMeta) -> bool:
         """Return whether an item with this meta passes all filters that are set."""
@@ -142,6 +162,7 @@ class ListFilter(NamedTuple):
             and _equal(self.username, meta.username)
             and _equal(self.url, meta.url)
             and _equal(self.identifier_code, meta.identifier_code)
+            and _equal(self.file_name, meta.file_name)
             and (not self.tag.strip() or self.tag.strip().casefold() in split_tags(meta.tags))
         )
 

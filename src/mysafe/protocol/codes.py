@@ -52,6 +52,16 @@ API_SECRET = Texts(
 )
 """Contract 6.1, 6.4 and 6.5: the word order differs between the routes."""
 
+FILE = Texts(
+    "File successfully registered",
+    "File successfully updated",
+    "File successfully deactivated",
+    "File has already been deactivated",
+    "File successfully activated",
+    "File has already been activated",
+)
+"""Ours, in the voice of the others: no API is documented for files."""
+
 SUCCESS = "Success"
 """Single GET (contract 1.3)."""
 
@@ -84,6 +94,9 @@ def bad_seed(field: str) -> str:
 BAD_BODY = "1001: Request body is not valid JSON"
 """Contract 7 and contract 9, rule 19 (ours)."""
 
+BAD_MULTIPART = "1001: Request body is not valid multipart/form-data"
+"""Ours: the contract knows no files."""
+
 IDENTIFIER_CODE_TAKEN = "1001: Identifier already found in another API key of this user"
 """Create and update of an API secret (contract 6.1, 7)."""
 
@@ -93,6 +106,7 @@ NOT_FOUND: dict[Kind, str] = {
     Kind.PASSWORD: "1005: Password not found",
     Kind.NOTE: "1005: Note not found",
     Kind.API_SECRET: "1005: Api secret not found",
+    Kind.FILE: "1005: File not found",
 }
 """Every route with an identifier (contract 7)."""
 
@@ -103,6 +117,7 @@ INACTIVE: dict[Kind, str] = {
     Kind.PASSWORD: "1009: Inactive password",
     Kind.NOTE: "1009: Inactive note",
     Kind.API_SECRET: "1009: Inactive Api secret",
+    Kind.FILE: "1009: Inactive file",
 }
 """Single GET (contract 7)."""
 
@@ -131,6 +146,15 @@ VERSION_MISMATCH = "Precondition failed."
 
 BODY_TOO_LARGE = "Request body is too large."
 """413 (ours: the contract has no limit and no text)."""
+
+QUOTA_REACHED = "File quota is used up."
+"""413 (ours: the contract knows no files)."""
+
+STORE_FULL = "Insufficient storage."
+"""507 (ours: the contract knows no files)."""
+
+BAD_RANGE = "Requested range is not satisfiable."
+"""416 (ours: the contract knows no files)."""
 
 SLOW_BODY = "Request timeout."
 """408 (ours: the contract has no limit and no text)."""

@@ -25,6 +25,8 @@ LIMITS = {
     "identifier_code": 255,
     "client_id": 255,
     "method": 255,
+    "file_name": 255,
+    "media_type": 255,
     "secret_key": 255,
     "url": 2048,
     "notes": 5_000,

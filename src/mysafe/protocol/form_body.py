@@ -5,6 +5,7 @@ Knows nothing of the fields but which of them are lists (contract 1.2).
 """
 
 import re
+from collections.abc import Iterable
 from urllib.parse import unquote_to_bytes
 
 from mysafe.domain.errors import BadBody
@@ -38,9 +39,14 @@ def parse_form(body: bytes) -> dict[str, object]:
 
     Source: contract 1.2; WHATWG URL, section 5.1, but strict.
     """
+    return form_fields(_pairs(body))
+
+
+def form_fields(pairs: Iterable[tuple[str, str]]) -> dict[str, object]:
+    """Return the fields of a form whose names and values are decoded already. Raises BadBody as `parse_form`."""
     fields: dict[str, object] = {}
     lists: _Lists = {}
-    for name, value in _pairs(body):
+    for name, value in pairs:
         if name.startswith(_LIST_PREFIXES):
             _put_member(lists, name, value)
         elif name in fields:

@@ -8,7 +8,8 @@ It extends uvicorn's httptools protocol, which is not a stable interface. Relied
 `tests/unit/server/test_relied_upon.py`:
 
 * overridden: `connection_made`, `connection_lost`, `data_received`, `on_message_begin`, `on_url`,
-  `on_header`, `on_headers_complete`, `on_body`, `on_message_complete`, `on_response_complete`, `send_400_response`
+  `on_header`, `on_headers_complete`, `on_body`, `on_message_complete`, `on_response_complete`, `resume_writing`,
+  `send_400_response`
   (`data_received` calls the last one for every parser error, an exception of a callback included);
 * read: `loop`, `transport`, `parser`, `connections`, `client`, `flow.read_paused`, `pipeline`, `url`, `headers` (names
   in lower case), `cycle` (the newest request) with `response_started` and `response_complete`;
@@ -186,6 +187,11 @@ class LimitedProtocol(HttpToolsProtocol):
         else:
             self.transport.abort()
 
+    def resume_writing(self) -> None:
+        """Note that the client reads on: a long answer may take long, but not stand still."""
+        self._drained_at = self.loop.time()
+        super().resume_writing()
+
     # -- what arrives -------------------------------------------------------------------------------------------
 
     def data_received(self, data: bytes) -> None:
@@ -342,7 +348,9 @@ _HOSTS = {"1.0": (0, 1), "1.1": (1,)}
 """How many Host headers a request of each version may have (RFC 9112, 3.2)."""
 
 
-_GIVEN_ONCE = frozenset({b"authorization", b"content-type", b"referer", b"if-match"})
+_GIVEN_ONCE = frozenset(
+    {b"authorization", b"content-type", b"referer", b"if-match", b"mysafe-fields", b"range", b"if-range"}
+)
 """Headers that we read, and that must not be given twice (RFC 9110, 5.3; in the spirit of R-API-07)."""
 
 

@@ -5,7 +5,7 @@ from collections import defaultdict
 from collections.abc import Iterable
 
 from mysafe.domain.actions import Action
-from mysafe.server.api import items, oauth2
+from mysafe.server.api import files, items, oauth2
 from mysafe.server.api.call import Match, Operation
 from mysafe.server.api.description.doors import described
 from mysafe.server.api.manage import access_keys, batch, groups, history, me, transfers, users
@@ -15,6 +15,7 @@ _UNDESCRIBED = (
     Operation("POST", "/api/oauth2/token", Action.TOKEN_ISSUE, oauth2.token, is_public=True, refuse=oauth2.refuse),
     Operation("GET", "/api/oauth2/token", Action.TOKEN_ISSUE, oauth2.token, is_public=True, refuse=oauth2.refuse),
     *(operation for wire in items.WIRES for operation in items.operations(wire)),
+    *files.operations(),
     *me.OPERATIONS,
     *access_keys.OPERATIONS,
     *users.OPERATIONS,

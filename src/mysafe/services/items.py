@@ -9,6 +9,7 @@ from mysafe.domain.errors import NotAuthenticated, NotEncryptable, NotFound, Ver
 from mysafe.domain.ids import ItemRef, Kind
 from mysafe.domain.items import (
     ApiSecret,
+    FileSecret,
     ItemChange,
     ItemDraft,
     ItemMeta,
@@ -41,7 +42,7 @@ def read(uow: UnitOfWork, ref: ItemRef) -> ItemView:
 
     Raises NotFound, AccessDenied, Inactive, NotEncryptable.
     """
-    grant = _granted(uow, Action.ITEM_READ, ref)
+    grant = granted(uow, Action.ITEM_READ, ref)
     secret = uow.open(grant)
     seed = secret.secret_key if isinstance(secret, PasswordSecret) else None
     code = totp_code(seed, uow.principals.now) if seed else None
@@ -62,7 +63,7 @@ def update(
         VersionMismatch: it is at none of the expected versions.
         InvalidInput: what `change` complains about, or DuplicateIdentifier.
     """
-    grant = _granted(uow, Action.ITEM_UPDATE, ref)
+    grant = granted(uow, Action.ITEM_UPDATE, ref)
     if expected_versions is not None and grant.item.version not in expected_versions:
         raise VersionMismatch
     wanted = change.value()
@@ -71,7 +72,7 @@ def update(
     if wanted == ItemChange():
         item = uow.keep(grant)
     else:
-        meta = grant.item.meta._replace(**wanted.meta, acl=acl)  # type: ignore[arg-type]  # all of them are texts
+        meta = grant.item.meta._replace(**wanted.meta, acl=acl)  # type: ignore[arg-type]  # named by the wire
         meta = meta._replace(author_id=uow.actor.user_id, updated_at=uow.principals.now)
         secret = _changed_secret(secret, wanted)
         item = uow.amend(grant, meta, secret)
@@ -112,7 +113,7 @@ def list_items(
 
 def set_active(uow: UnitOfWork, ref: ItemRef, *, is_active: bool) -> bool:
     """Activate or deactivate an item; return whether that changed anything. Raises NotFound, AccessDenied."""
-    grant = _granted(uow, Action.ITEM_ACTIVATE if is_active else Action.ITEM_DEACTIVATE, ref)
+    grant = granted(uow, Action.ITEM_ACTIVATE if is_active else Action.ITEM_DEACTIVATE, ref)
     meta = grant.item.meta
     if meta.is_active == is_active:
         uow.keep(grant)
@@ -126,7 +127,7 @@ def share(uow: UnitOfWork, ref: ItemRef, wanted: SharingChange) -> tuple[bool, t
 
     Raises NotFound, AccessDenied.
     """
-    grant = _granted(uow, Action.ITEM_SHARE, ref)
+    grant = granted(uow, Action.ITEM_SHARE, ref)
     meta = grant.item.meta
     acl, unshared = _changed_acl(uow, meta, ItemChange(users=wanted.users, groups=wanted.groups))
     if wanted.is_added:
@@ -166,11 +167,14 @@ def _encrypted(secret: ItemSecret, public_key: bytes) -> ItemSecret:
             return PasswordSecret(rsa_oaep.encrypt(public_key, password), encrypted_seed, notes)
         case NoteSecret(note):
             return NoteSecret(rsa_oaep.encrypt(public_key, note))
+        case FileSecret():
+            return secret  # nothing of it is among the sensitive values, and its content is no text
         case ApiSecret():
             return secret._replace(client_secret=rsa_oaep.encrypt(public_key, secret.client_secret))
 
 
-def _granted(uow: UnitOfWork, action: Action, ref: ItemRef) -> Grant:
+def granted(uow: UnitOfWork, action: Action, ref: ItemRef) -> Grant:
+    """Return the grant for an action on an item. Raises NotFound, and as `UnitOfWork.require`."""
     candidate = uow.find(ref)
     if candidate is None:
         raise NotFound(ref.kind)

@@ -28,8 +28,9 @@ class KeysRefused(Exception):
 
 @dataclass(frozen=True, slots=True, repr=False)
 class VaultKeys:
-    """What opens the vault: the record cipher, the blind index and the verifiers of credentials."""
+    """What opens the vault: its id, the record cipher, the blind index and the verifiers of credentials."""
 
+    vault_id: bytes
     cipher: RecordCipher
     index: BlindIndex
     verifiers: Verifiers
@@ -37,7 +38,9 @@ class VaultKeys:
     @classmethod
     def of(cls, vault_id: bytes, keyring: Keyring) -> "VaultKeys":
         """Return the keys of an open keyring. `vault_id` is 16 bytes."""
-        return cls(RecordCipher(vault_id, keyring), BlindIndex(keyring.index_key), Verifiers(keyring.verifier_key))
+        return cls(
+            vault_id, RecordCipher(vault_id, keyring), BlindIndex(keyring.index_key), Verifiers(keyring.verifier_key)
+        )
 
 
 def envelope_digest(dek: bytes, meta: bytes, secret: bytes | None) -> bytes:

@@ -14,7 +14,7 @@ import msgspec
 from mysafe.audit.events import Details
 from mysafe.domain.access_keys import AccessKey, AccessToken, KeySecrets
 from mysafe.domain.ids import AccessKeyId, GroupId, ItemId, ItemRef, Kind, TokenId, TransferId, UserId
-from mysafe.domain.items import ApiSecret, ItemMeta, ItemSecret, NoteSecret, PasswordSecret
+from mysafe.domain.items import ApiSecret, FileSecret, ItemMeta, ItemSecret, NoteSecret, PasswordSecret
 from mysafe.domain.principals import Group, Joined, User
 from mysafe.domain.secret_text import SecretText
 from mysafe.domain.transfers import Transfer, TransferState
@@ -103,6 +103,12 @@ class _ApiSecret(NamedTuple):
     notes: str
 
 
+class _File(NamedTuple):
+    notes: str
+    blob_id: str
+    key: str
+
+
 _encode = msgspec.msgpack.Encoder().encode
 _envelope = msgspec.msgpack.Decoder(tuple[int, msgspec.Raw]).decode
 _item_meta = msgspec.msgpack.Decoder(ItemMeta)
@@ -115,6 +121,7 @@ _any_array = msgspec.msgpack.Decoder(list[object])
 _password = msgspec.msgpack.Decoder(_Password)
 _note = msgspec.msgpack.Decoder(_Note)
 _api_secret = msgspec.msgpack.Decoder(_ApiSecret)
+_file = msgspec.msgpack.Decoder(_File)
 _details = msgspec.msgpack.Decoder(Details)
 _key_secrets = msgspec.msgpack.Decoder(_KeySecrets)
 _credentials: msgspec.msgpack.Decoder[str | None] = msgspec.msgpack.Decoder(str | None)
@@ -149,6 +156,8 @@ def encode_secret(secret: ItemSecret) -> bytes:
             return _encode((SCHEMA, _Note(note.reveal())))
         case ApiSecret(client_id, client_secret, notes):
             return _encode((SCHEMA, _ApiSecret(client_id.reveal(), client_secret.reveal(), notes.reveal())))
+        case FileSecret(notes, blob_id, key):
+            return _encode((SCHEMA, _File(notes.reveal(), blob_id, key.reveal())))
         case _:
             assert_never(secret)
 
@@ -164,8 +173,15 @@ def decode_secret(kind: Kind, payload: bytes) -> ItemSecret:
         case Kind.API_SECRET:
             fields = _decode(payload, _api_secret)
             return ApiSecret(SecretText(fields.client_id), SecretText(fields.client_secret), SecretText(fields.notes))
+        case Kind.FILE:
+            notes, blob_id, file_key = _decode(payload, _file)
+            return FileSecret(SecretText(notes), blob_id, SecretText(file_key))
         case _:
             assert_never(kind)
+
+
+_SHOWN_NAMES = {"blob_id": "content", "key": "content"}
+"""What the fields of a secret part are called where they are not told by their own name."""
 
 
 def changed_fields(secret: ItemSecret, before: bytes, after: bytes) -> tuple[str, ...]:
@@ -176,7 +192,8 @@ def changed_fields(secret: ItemSecret, before: bytes, after: bytes) -> tuple[str
         before, after: payloads, as `encode_secret` makes them. Raises PayloadUnknown.
     """
     pairs = zip(secret._fields, _decode(before, _any_array), _decode(after, _any_array), strict=False)
-    return tuple(name for name, old, new in pairs if old != new)
+    names = [_SHOWN_NAMES.get(name, name) for name, old, new in pairs if old != new]
+    return tuple(name for name in dict.fromkeys(names) if name)
 
 
 def encode_user(user: User) -> bytes:

@@ -10,7 +10,7 @@ from mysafe.crypto.records import RecordAddress
 from mysafe.domain.access_keys import MOST_ITEMS_OF_A_KEY, AccessKey, AccessToken, KeySecrets
 from mysafe.domain.actions import Action
 from mysafe.domain.errors import AccessDenied, Busy, NotFound
-from mysafe.domain.ids import LARGEST_ID, AccessKeyId, GroupId, ItemRef, TokenId, TransferId, UserId
+from mysafe.domain.ids import LARGEST_ID, AccessKeyId, GroupId, ItemRef, Kind, TokenId, TransferId, UserId
 from mysafe.domain.principals import Group, User
 from mysafe.domain.secret_text import SecretText
 from mysafe.domain.transfers import Transfer
@@ -19,6 +19,7 @@ from mysafe.services.keys import VaultKeys, envelope_digest
 from mysafe.services.recording import Recorder, Subject, open_row
 from mysafe.storage import audit_log
 from mysafe.storage import principals as store
+from mysafe.storage.blobs.rows import BlobRows
 from mysafe.storage.engine import Transaction
 from mysafe.storage.principals import ACCESS_KEYS, GROUPS, TOKENS, TRANSFERS, USERS, RecordRow, RecordTable
 
@@ -50,6 +51,17 @@ class Registry:
     def record_creation(self) -> None:
         """Record that this vault was made: the first row of its audit log."""
         self.permit(Action.VAULT_CREATE)
+
+    def record_upload(self) -> BlobRows:
+        """Record that the actor may begin to upload a new file, and return where its blob is entered."""
+        self._recorder.permit(Action.ITEM_CREATE)
+        self._recorder.allowed(Action.ITEM_UPLOAD, Subject(Kind.FILE))
+        return self.blobs
+
+    @property
+    def blobs(self) -> BlobRows:
+        """The rows of blobs. They reveal nothing, and each follows a decision on an item."""
+        return BlobRows(self._tx, self._now)
 
     def add_user(self, user: User, password_hash: str | None) -> User:
         """Store a new user and return it with its id and time. `password_hash` is a PHC string."""

@@ -36,10 +36,10 @@ from mysafe.storage.items import ItemRow
 
 __all__ = ["Candidate", "Grant", "UnitOfWork"]
 
-REVEALING = frozenset({Action.ITEM_READ, Action.ITEM_UPDATE})
+REVEALING = frozenset({Action.ITEM_READ, Action.ITEM_DOWNLOAD, Action.ITEM_UPDATE})
 """The actions whose grant opens the secret part."""
 
-READING = frozenset({Action.ITEM_READ, Action.ITEM_HISTORY, Action.ITEM_READ_VERSION})
+READING = frozenset({Action.ITEM_READ, Action.ITEM_HISTORY, Action.ITEM_READ_VERSION, Action.ITEM_DOWNLOAD})
 """The actions that an inactive item refuses."""
 
 CHANGING = frozenset(
@@ -98,7 +98,7 @@ class UnitOfWork:
 
         Raises:
             AccessDenied: the policy says no.
-            Inactive: the item is deactivated, and the action is to read it or what it was.
+            Inactive: the item is deactivated, and the action is to read it, what it was, or its content.
             AuditUnwritable: the decision could not be recorded.
         """
         row, meta = candidate._row, candidate._meta
@@ -141,6 +141,9 @@ class UnitOfWork:
             updated_at=now,
             identifier_code=draft.identifier_code,
             method=draft.method,
+            file_name=draft.file_name,
+            media_type=draft.media_type,
+            size_bytes=draft.size_bytes,
         )
         ref = ItemRef(kind, ItemId(self._tx.next_id(kind)))
         row = seal_item(self._keys, ref, 1, meta, payloads.encode_secret(draft.secret))

@@ -4,15 +4,25 @@
 from typing import NamedTuple
 
 from mysafe.domain.actions import Action
-from mysafe.domain.errors import NotFound, VersionMismatch
+from mysafe.domain.errors import VersionMismatch
 from mysafe.domain.ids import ItemRef
 from mysafe.domain.items import Item, ItemMeta, ItemView
 from mysafe.domain.sharing import Shares
 from mysafe.services.custody.history import VERSIONS_AT_ONCE, PastVersion
-from mysafe.services.items import as_the_key_asks
-from mysafe.services.unit_of_work import Grant, UnitOfWork
+from mysafe.services.items import as_the_key_asks, granted
+from mysafe.services.unit_of_work import UnitOfWork
 
-CONTENT = ("name", "url", "username", "tags", "identifier_code", "method")
+CONTENT = (
+    "name",
+    "url",
+    "username",
+    "tags",
+    "identifier_code",
+    "method",
+    "file_name",
+    "media_type",
+    "size_bytes",
+)
 """The fields of a meta that a restored version brings back. Owner, shares and state stay as they are now."""
 
 
@@ -43,7 +53,7 @@ def list_versions(uow: UnitOfWork, ref: ItemRef, before: int | None = None) -> P
 
     Raises NotFound, AccessDenied, Inactive.
     """
-    found = uow.custody.history.versions(_granted(uow, Action.ITEM_HISTORY, ref), before)
+    found = uow.custody.history.versions(granted(uow, Action.ITEM_HISTORY, ref), before)
     listed = tuple(ListedVersion(past, _author(uow, past.author_id)) for past in found)
     return Page(listed, found[-1].version if len(found) >= VERSIONS_AT_ONCE else None)
 
@@ -53,7 +63,7 @@ def read_version(uow: UnitOfWork, ref: ItemRef, version: int) -> OpenedVersion:
 
     Raises NotFound (the item, or the version), AccessDenied, Inactive, NotEncryptable.
     """
-    grant = _granted(uow, Action.ITEM_READ_VERSION, ref)
+    grant = granted(uow, Action.ITEM_READ_VERSION, ref)
     content = uow.custody.history.content(grant, version)
     view = ItemView(Item(ref, version, content.meta), content.secret, Shares())
     author = _author(uow, content.meta.author_id)
@@ -70,7 +80,7 @@ def restore(uow: UnitOfWork, ref: ItemRef, version: int, expected_versions: froz
         VersionMismatch: the item is at none of the expected versions.
         DuplicateIdentifier: another API secret of the owner has the identifier code by now.
     """
-    grant = _granted(uow, Action.ITEM_RESTORE, ref)
+    grant = granted(uow, Action.ITEM_RESTORE, ref)
     if expected_versions is not None and grant.item.version not in expected_versions:
         raise VersionMismatch
     content = uow.custody.history.content(grant, version)
@@ -90,14 +100,7 @@ def erase(uow: UnitOfWork, ref: ItemRef) -> int:
 
     Raises NotFound, AccessDenied, WrongState (it is active, or was not inactive for long enough).
     """
-    return uow.custody.history.erase(_granted(uow, Action.ITEM_ERASE, ref))
-
-
-def _granted(uow: UnitOfWork, action: Action, ref: ItemRef) -> Grant:
-    candidate = uow.find(ref)
-    if candidate is None:
-        raise NotFound(ref.kind)
-    return uow.require(action, candidate)
+    return uow.custody.history.erase(granted(uow, Action.ITEM_ERASE, ref))
 
 
 def _author(uow: UnitOfWork, user_id: int) -> str | None:

@@ -90,6 +90,21 @@ item_versions = Table(
     sqlite_strict=True,
 )
 
+# The bytes are elsewhere. One sum over an owner's blobs is all that is asked often.
+blobs = Table(
+    "blobs",
+    metadata,
+    Column("id", Word, primary_key=True),
+    Column("state", Word, nullable=False),
+    Column("owner_id", Number, nullable=False),
+    Column("item_id", Number, nullable=False),
+    Column("stored_bytes", Number, nullable=False),
+    Column("created_at", Number, nullable=False),
+    Index("blobs_by_owner", "owner_id", "stored_bytes"),
+    Index("blobs_by_item", "item_id"),
+    sqlite_strict=True,
+)
+
 grants_idx = Table(
     "grants_idx",
     metadata,

@@ -4,13 +4,26 @@
 import asyncio
 import json
 import socket
+import threading
 import time
 from ipaddress import ip_network
 
 import pytest
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from mysafe.server.limits import ConnectionLimits
-from tests.unit.server.wire import HEAD, EchoApp, Receive, Scope, Send, answer, read_answer, read_to_end, running
+from mysafe.server.limits import ConnectionLimits, limited_protocol
+from tests.unit.server.wire import (
+    HEAD,
+    EchoApp,
+    PiecesApp,
+    Receive,
+    Scope,
+    Send,
+    answer,
+    read_answer,
+    read_to_end,
+    running,
+)
 
 GET = b"GET /x HTTP/1.1\r\nHost: a\r\nConnection: close\r\n"
 
@@ -37,7 +50,9 @@ def test_a_plain_request_is_answered() -> None:
     assert reply.endswith(b"POST /x 2")
 
 
-@pytest.mark.parametrize("name", [b"Authorization", b"Content-Type", b"Referer", b"If-Match"])
+@pytest.mark.parametrize(
+    "name", [b"Authorization", b"Content-Type", b"Referer", b"If-Match", b"MySafe-Fields", b"Range", b"If-Range"]
+)
 def test_a_header_we_read_is_not_given_twice(name: bytes) -> None:
     with running(EchoApp(), ConnectionLimits()) as server:
         once = server.say(GET + name + b": a\r\n\r\n")
@@ -262,6 +277,31 @@ def test_a_client_that_does_not_read_its_answer_is_cut_off(close: bytes) -> None
         assert connection.recv(1) == b"H"
         assert server.connection_lost.wait(10)
         assert len(read_to_end(connection)) < 20_000_000
+
+
+@pytest.mark.parametrize("is_noticed", [True, False])
+def test_a_client_that_reads_a_long_answer_slowly_gets_it_all(is_noticed: bool) -> None:
+    """The second is the control: if nobody noticed that it reads on, it would be cut off."""
+    limits = ConnectionLimits(write_seconds=0.5)
+
+    class Forgetful(limited_protocol(limits)):  # type: ignore[misc]  # a class made at run time
+        def resume_writing(self) -> None:
+            HttpToolsProtocol.resume_writing(self)
+
+    pause, got = threading.Event(), 0
+    protocol = None if is_noticed else Forgetful
+    with running(PiecesApp(250), limits, protocol) as server, socket.socket() as connection:
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 131_072)
+        connection.settimeout(10)
+        connection.connect(server.address)
+        connection.sendall(HEAD + b"Connection: close\r\nContent-Length: 0\r\n\r\n")
+        try:
+            while part := connection.recv(400_000):
+                got += len(part)
+                pause.wait(0.02)
+        except ConnectionResetError:
+            pass
+    assert (got > 250 * 65_536) == is_noticed
 
 
 def test_a_client_that_reads_late_gets_its_answer_when_the_limit_is_higher() -> None:

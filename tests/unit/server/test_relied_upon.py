@@ -25,6 +25,7 @@ OVERRIDDEN = {
     "on_message_complete": ["self"],
     "on_response_complete": ["self"],
     "send_400_response": ["self", "msg"],
+    "resume_writing": ["self"],
 }
 
 

@@ -42,6 +42,20 @@ class EchoApp:
         await answer(send, text)
 
 
+@dataclass
+class PiecesApp:
+    """Answer with so many pieces of 64 KiB."""
+
+    pieces: int
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        length = (b"content-length", str(self.pieces * 65_536).encode())
+        await send({"type": "http.response.start", "status": 200, "headers": [length]})
+        for _ in range(self.pieces):
+            await send({"type": "http.response.body", "body": bytes(65_536), "more_body": True})
+        await send({"type": "http.response.body", "body": b""})
+
+
 async def answer(send: Send, text: bytes) -> None:
     """Send a whole 200."""
     length = (b"content-length", str(len(text)).encode())

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from mysafe.audit.events import Details
 from mysafe.domain.access_keys import AccessKey, AccessToken, KeySecrets
 from mysafe.domain.ids import AccessKeyId, GroupId, ItemId, ItemRef, Kind, TokenId, TransferId, UserId
-from mysafe.domain.items import ApiSecret, ItemMeta, NoteSecret, PasswordSecret
+from mysafe.domain.items import ApiSecret, FileSecret, ItemMeta, NoteSecret, PasswordSecret
 from mysafe.domain.principals import Group, Joined, User
 from mysafe.domain.secret_text import SecretText
 from mysafe.domain.sharing import AclEntry, PrincipalType
@@ -73,12 +73,19 @@ def test_a_secret_comes_back(password: str, seed: str | None, notes: str) -> Non
 
 
 @given(TEXT, TEXT, TEXT)
-def test_the_secrets_of_notes_and_api_secrets_come_back(one: str, two: str, three: str) -> None:
+def test_the_secrets_of_the_other_kinds_come_back(one: str, two: str, three: str) -> None:
     note = payloads.decode_secret(Kind.NOTE, payloads.encode_secret(NoteSecret(SecretText(one))))
-    assert [text.reveal() for text in note if text] == [one]
+    assert isinstance(note, NoteSecret)
+    assert note.note.reveal() == one
     secret = ApiSecret(SecretText(one), SecretText(two), SecretText(three))
     opened = payloads.decode_secret(Kind.API_SECRET, payloads.encode_secret(secret))
-    assert [text.reveal() for text in opened if text] == [one, two, three]
+    assert isinstance(opened, ApiSecret)
+    assert [text.reveal() for text in opened] == [one, two, three]
+    file = payloads.decode_secret(
+        Kind.FILE, payloads.encode_secret(FileSecret(SecretText(one), two, SecretText(three)))
+    )
+    assert isinstance(file, FileSecret)
+    assert (file.notes.reveal(), file.blob_id, file.key.reveal()) == (one, two, three)
 
 
 def test_a_meta_from_before_its_last_fields_opens_with_their_defaults() -> None:

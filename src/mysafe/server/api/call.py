@@ -7,8 +7,10 @@ from urllib.parse import unquote_to_bytes
 
 from mysafe.domain.actions import Action
 from mysafe.domain.errors import InvalidField, VaultError
+from mysafe.domain.files import FileBounds, FileContent, StoredContent, Ticket
 from mysafe.protocol.body import parse_body
 from mysafe.protocol.compatibility import Compatibility
+from mysafe.server.api.multipart import Given, UploadReader
 from mysafe.services.accounts.key_rules import KeyRules
 from mysafe.services.authentication import Caller
 from mysafe.services.unit_of_work import UnitOfWork
@@ -18,7 +20,7 @@ from mysafe.services.vault import Identify
 class Call(NamedTuple):
     """One request, as far as a handler may know it. `segments` are what stands for the variables of its path.
 
-    `key_rules` are the vault's rules for access keys.
+    `key_rules` are the vault's rules for access keys, `bounds` those for files.
     """
 
     method: str
@@ -29,11 +31,17 @@ class Call(NamedTuple):
     caller: Caller
     compatibility: Compatibility
     key_rules: KeyRules
+    bounds: FileBounds = FileBounds()
 
     @property
     def identifier(self) -> str:
         """The first variable of the path, nearly always an identifier; "" without one."""
         return self.segments[0] if self.segments else ""
+
+    def announced_bytes(self) -> int | None:
+        """Return how long the request says its body is, None if it does not say."""
+        length = self.headers.get(b"content-length")
+        return int(length) if length is not None else None
 
     def fields(self) -> dict[str, object]:
         """Return the fields of the body, JSON or form. Raises BadBody."""
@@ -71,6 +79,14 @@ def _utf8(name: str, value: bytes) -> str:
 JSON = (b"content-type", b"application/json")
 
 
+class Outgoing(NamedTuple):
+    """A part of a content that is sent instead of a body: from `start` up to `stop`."""
+
+    file: FileContent
+    start: int
+    stop: int
+
+
 class Answer(NamedTuple):
     """What is sent: status, body, and headers beyond the ones every answer has."""
 
@@ -78,6 +94,7 @@ class Answer(NamedTuple):
     body: bytes
     headers: tuple[tuple[bytes, bytes], ...] = ()
     content_type: tuple[bytes, bytes] = JSON
+    outgoing: Outgoing | None = None
 
 
 class Slow(NamedTuple):
@@ -138,10 +155,23 @@ class About(NamedTuple):
     media: str = "application/json"
 
 
+class Reception(NamedTuple):
+    """How a body is taken that is stored while it arrives.
+
+    `begin` is a use case that gives leave, before a byte is read; `reader` finds the content in the body; `finish`
+    returns what makes the stored content visible.
+    """
+
+    begin: Callable[[UnitOfWork], Ticket]
+    reader: UploadReader
+    finish: Callable[[StoredContent, Given], Step]
+
+
 class Operation(NamedTuple):
     """One line of the route table.
 
-    `refuse` words the refusals of the token endpoint; `door` is None for the errors of the documented API.
+    `refuse` words the refusals of the token endpoint; `door` is None for the errors of the documented API. `receive`
+    says how the body of a call is stored while it arrives; None where it, or what it returns, is None.
     """
 
     method: str
@@ -152,6 +182,7 @@ class Operation(NamedTuple):
     refuse: Callable[[Call, VaultError], Answer | None] | None = None
     door: Door | None = None
     about: About | None = None
+    receive: Callable[[Call], Reception | None] | None = None
 
 
 class Match(NamedTuple):

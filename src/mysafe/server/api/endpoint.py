@@ -19,14 +19,27 @@ from typing import Any, NamedTuple, NoReturn
 
 from mysafe.domain.actions import Action
 from mysafe.domain.errors import CallForbidden, InvalidInput, NotAuthenticated, VaultError
+from mysafe.domain.files import FileBounds
 from mysafe.domain.secret_text import SecretText
 from mysafe.protocol.compatibility import Compatibility
 from mysafe.server.api.admission import Admission, Rates
 from mysafe.server.api.body import ClientGone, has_body, read_body
-from mysafe.server.api.call import Answer, Call, Door, FindOperation, Match, Operation, Slow, Step, Together
+from mysafe.server.api.call import (
+    Answer,
+    Call,
+    Door,
+    FindOperation,
+    Match,
+    Operation,
+    Reception,
+    Slow,
+    Step,
+    Together,
+)
 from mysafe.server.api.deadlines import Deadlines
 from mysafe.server.api.errors import answer_to, no_route, unexpected
 from mysafe.server.api.slow_work import SlowWork
+from mysafe.server.api.transfers import Run, Transfers
 from mysafe.server.origin import NO_PROXIES, Proxies, client_address, client_certificate
 from mysafe.services.authentication import Caller, bearer, nobody
 from mysafe.services.recording import Origin
@@ -89,11 +102,18 @@ class Api:
         self._limits = limits
         self._proxies = proxies
         self._admission = admission or Admission(Rates())
+        self._transfers: Transfers | None = None
+        self._bounds = FileBounds()
         self._deadlines = Deadlines()
         self._slow_work = SlowWork()
         # Asking the system for randomness gives up the interpreter's lock: once for the process is enough.
         self._request_prefix = f"{token_hex(6)}-"
         self._request_numbers = itertools.count(1)
+
+    def accept_files(self, transfers: Transfers) -> None:
+        """Take and give the contents of files from now on."""
+        self._transfers = transfers
+        self._bounds = transfers.bounds
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request, or follow the server through its life."""
@@ -101,7 +121,7 @@ class Api:
             await self._live(receive, send)
             return
         request_id = f"{self._request_prefix}{next(self._request_numbers):x}"
-        door = DOCUMENTED
+        door, reading = DOCUMENTED, None
         try:
             match = self._find_operation(scope["method"], scope["raw_path"])
             if match is None:
@@ -109,6 +129,8 @@ class Api:
             else:
                 door = match.operation.door or DOCUMENTED
                 answer = await self._answer(match, scope, receive, request_id)
+            if answer.outgoing is not None:
+                reading = await self._transfers_there().open(answer.outgoing)
         except ClientGone:
             return
         except VaultError as error:
@@ -117,7 +139,13 @@ class Api:
             _report(error, request_id)
             answer = door.unexpected(self._compatibility)
         await send({"type": "http.response.start", "status": answer.status, "headers": _headers(answer, request_id)})
-        await send({"type": "http.response.body", "body": answer.body})
+        if answer.outgoing is None or reading is None:
+            await send({"type": "http.response.body", "body": answer.body})
+            return
+        try:
+            await self._transfers_there().give(reading, answer.outgoing, receive, send)
+        except Exception as error:  # noqa: BLE001  # the head is out: an answer that ends too early is all that is left
+            _report(error, request_id)
 
     async def _live(self, receive: Receive, send: Send) -> None:
         """Lend the vault this event loop while the server runs."""
@@ -126,6 +154,8 @@ class Api:
         await send({"type": "lifespan.startup.complete"})
         await receive()
         self._vault.run_units_on(None)
+        if self._transfers is not None:
+            self._transfers.close()
         await send({"type": "lifespan.shutdown.complete"})
 
     async def _answer(self, match: Match, scope: Scope, receive: Receive, request_id: str) -> Answer:
@@ -134,7 +164,11 @@ class Api:
         caller = self._caller(scope, headers)
         identify = None if operation.is_public else self._identify(headers, caller)
         deadline = time.monotonic() + self._limits.request_seconds
-        body = await read_body(receive, headers, self._limits.body_bytes) if has_body(headers) else b""
+        agent = headers.get(b"user-agent", b"").decode("latin-1")[:LONGEST_AGENT]
+        origin = Origin(caller.address, agent, request_id, operation.action)
+        body = b""
+        if operation.receive is None and has_body(headers):
+            body = await read_body(receive, headers, self._limits.body_bytes)
         call = Call(
             operation.method,
             match.segments,
@@ -144,10 +178,16 @@ class Api:
             caller,
             self._compatibility,
             self._vault.key_rules,
+            self._bounds,
         )
-        agent = headers.get(b"user-agent", b"").decode("latin-1")[:LONGEST_AGENT]
-        origin = Origin(caller.address, agent, request_id, operation.action)
         try:
+            if operation.receive is not None:
+                run = partial(self._begun_now, identify, origin)
+                answer = await self._received(operation.receive, call, receive, run)
+                if answer is not None:
+                    return answer
+                if has_body(headers):
+                    call = call._replace(body=await read_body(receive, headers, self._limits.body_bytes))
             step = self._step(operation, call)
             value = await self._begun(step, identify, origin, deadline)
             if operation.action in _REVEALING:
@@ -192,6 +232,27 @@ class Api:
                 waiters = [self._begun(step, identify, of_each, deadline) for step in steps]
                 answer = answer.encode([await _outcome(waiter, origin.request_id) for waiter in waiters])
         return answer
+
+    async def _received(
+        self, accept: Callable[[Call], Reception | None], call: Call, receive: Receive, run: Run
+    ) -> Answer | None:
+        """Answer a call whose body is stored while it arrives; None if it is a call like all others."""
+        try:
+            reception = accept(call)
+        except InvalidInput as error:
+            return _never(await run(Step(partial(_complain, error=error), _never)))
+        if reception is None:
+            return None
+        return await self._transfers_there().take(reception, run, receive)
+
+    def _transfers_there(self) -> Transfers:
+        if self._transfers is None:
+            raise RuntimeError("this server was made without a place for files")
+        return self._transfers
+
+    def _begun_now(self, identify: Identify | None, origin: Origin, step: Step) -> asyncio.Future[Any]:
+        """Begin one of several things a call wants done. An upload may take long; each of its units may not."""
+        return self._begun(step, identify, origin, time.monotonic() + self._limits.request_seconds)
 
     def _begun(self, step: Step, identify: Identify | None, origin: Origin, deadline: float) -> asyncio.Future[Any]:
         """Begin what a handler wants done, and return what waits for its end."""
@@ -249,10 +310,12 @@ def _report(error: Exception, request_id: str) -> None:
 
 
 def _headers(answer: Answer, request_id: str) -> list[tuple[bytes, bytes]]:
+    outgoing = answer.outgoing
+    length = len(answer.body) if outgoing is None else outgoing.stop - outgoing.start
     return [
         answer.content_type,
         *COMMON_HEADERS,
-        (b"content-length", b"%d" % len(answer.body)),
+        (b"content-length", b"%d" % length),
         (b"x-request-id", request_id.encode("ascii")),
         *answer.headers,
     ]

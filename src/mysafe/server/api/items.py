@@ -10,6 +10,7 @@ from mysafe.domain.ids import ItemId, ItemRef
 from mysafe.domain.items import ItemView, ListedItem
 from mysafe.protocol import codes, envelope
 from mysafe.protocol.api_secrets import API_SECRETS
+from mysafe.protocol.files import FILES
 from mysafe.protocol.identifiers import parse_identifier
 from mysafe.protocol.items import Wire, parse_filter, read_change
 from mysafe.protocol.notes import NOTES
@@ -19,7 +20,10 @@ from mysafe.server.api.conditions import expected_versions, tag
 from mysafe.services import items
 
 WIRES = (PASSWORDS, NOTES, API_SECRETS)
-"""Every kind of item this door speaks of."""
+"""The kinds of items that are wholly in their bodies."""
+
+EVERY_WIRE = (*WIRES, FILES)
+"""Every kind of item; those with a content have routes of their own for it (`files.py`)."""
 
 
 def operations(wire: Wire) -> tuple[Operation, ...]:
@@ -43,32 +47,32 @@ def operations(wire: Wire) -> tuple[Operation, ...]:
 def create(wire: Wire, call: Call) -> Step:
     """POST /api/mysafe/KIND."""
     draft = wire.parse_draft(call.fields(), call.compatibility)
-    return Step(partial(items.create, draft=draft), partial(_changed, wire, call, 201, wire.texts.created))
+    return Step(partial(items.create, draft=draft), partial(changed, wire, call, 201, wire.texts.created))
 
 
 def read(wire: Wire, call: Call) -> Step:
     """GET /api/mysafe/KIND/{identifier}."""
-    return Step(partial(items.read, ref=_ref(wire, call)), partial(_entity, wire, call))
+    return Step(partial(items.read, ref=ref_of(wire, call)), partial(_entity, wire, call))
 
 
 def update(wire: Wire, call: Call) -> Step:
     """PUT /api/mysafe/KIND/update/{identifier}; `If-Match` is honoured (RFC 9110, 13.1.1)."""
     change = Deferred(lambda: read_change(call.fields(), wire.shape, call.compatibility))
-    work = partial(items.update, ref=_ref(wire, call), change=change, expected_versions=expected_versions(call))
-    return Step(work, partial(_changed, wire, call, 200, wire.texts.updated))
+    work = partial(items.update, ref=ref_of(wire, call), change=change, expected_versions=expected_versions(call))
+    return Step(work, partial(changed, wire, call, 200, wire.texts.updated))
 
 
 def deactivate(wire: Wire, call: Call) -> Step:
     """POST /api/mysafe/KIND/inactive/{identifier}."""
     texts = wire.texts
-    work = partial(items.set_active, ref=_ref(wire, call), is_active=False)
+    work = partial(items.set_active, ref=ref_of(wire, call), is_active=False)
     return Step(work, partial(_switched, call, texts.deactivated, texts.was_inactive))
 
 
 def activate(wire: Wire, call: Call) -> Step:
     """POST /api/mysafe/KIND/active/{identifier}."""
     texts = wire.texts
-    work = partial(items.set_active, ref=_ref(wire, call), is_active=True)
+    work = partial(items.set_active, ref=ref_of(wire, call), is_active=True)
     return Step(work, partial(_switched, call, texts.activated, texts.was_active))
 
 
@@ -81,11 +85,13 @@ def list_all(wire: Wire, call: Call) -> Step:
     return Step(work, partial(_lines, wire, call), is_look=True)
 
 
-def _ref(wire: Wire, call: Call) -> ItemRef:
+def ref_of(wire: Wire, call: Call) -> ItemRef:
+    """Return the item that the path of a call names. Raises BadIdentifier."""
     return ItemRef(wire.kind, ItemId(parse_identifier(call.identifier)))
 
 
-def _changed(wire: Wire, call: Call, status: int, text: str, view: ItemView) -> Answer:
+def changed(wire: Wire, call: Call, status: int, text: str, view: ItemView) -> Answer:
+    """Return the answer to a create or an update."""
     return _success(call, status, text, wire.changed_key, wire.changed(view))._replace(headers=_tag(view))
 
 

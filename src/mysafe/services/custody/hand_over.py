@@ -30,6 +30,7 @@ from mysafe.services.payloads import PayloadUnknown
 from mysafe.services.principals import Principals
 from mysafe.services.recording import Recorder, Subject
 from mysafe.storage import items as store
+from mysafe.storage.blobs.rows import BlobRows
 from mysafe.storage.engine import Transaction
 from mysafe.storage.items import ItemRow
 
@@ -122,6 +123,8 @@ class HandOver:
         moved = seal_item(self._keys, candidate.ref, row.version + 1, meta, payload)
         if not store.replace(self._tx, moved, index_grants(candidate._meta.acl), index_grants(meta.acl)):
             raise Busy
+        if candidate.ref.kind is Kind.FILE:
+            BlobRows(self._tx, self._principals.now).hand_over(row.id, meta.owner_id)
         self._recorder.allowed(Action.ITEM_TRANSFER, subject_of(moved, ""))
         return True
 

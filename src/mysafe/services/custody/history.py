@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from mysafe.domain.actions import Action
 from mysafe.domain.errors import Busy, NotFound, WrongState
-from mysafe.domain.ids import UserId
+from mysafe.domain.ids import Kind, UserId
 from mysafe.domain.items import Item, ItemMeta, ItemSecret
 from mysafe.services import payloads
 from mysafe.services.custody.sealed_items import Grant, index_grants, open_version, subject_of
@@ -13,6 +13,7 @@ from mysafe.services.keys import VaultKeys
 from mysafe.services.recording import Recorder, Subject
 from mysafe.storage import item_versions
 from mysafe.storage import items as store
+from mysafe.storage.blobs.rows import BlobRows
 from mysafe.storage.engine import Transaction
 from mysafe.storage.item_versions import VERSIONS_AT_ONCE
 
@@ -139,14 +140,19 @@ class History:
             raise WrongState("the item was active or changed too recently")
         if not store.erase(self._tx, grant._row, index_grants(meta.acl)):
             raise Busy
+        if grant.item.ref.kind is Kind.FILE:
+            BlobRows(self._tx, self._now).release(grant.item.ref.id)
         erased = item_versions.erase(self._tx, grant.item.ref.kind, grant.item.ref.id)
         self._recorder.allowed(grant.action, subject_of(grant._row, meta.name))
         self._recorder.owed -= 1
         return erased + 1
 
     def prune(self, item: Item) -> None:
-        """Remove versions of an item that were replaced longer ago than they are kept, a hundred at most."""
-        if not self._retention.versions_kept_days:
+        """Remove versions of an item that were replaced longer ago than they are kept, a hundred at most.
+
+        Those of files stay: what says which contents are theirs is sealed, and nobody may open it here.
+        """
+        if not self._retention.versions_kept_days or item.ref.kind is Kind.FILE:
             return
         until = self._now - self._retention.versions_kept_days * DAY_SECONDS
         if item_versions.prune(self._tx, item.ref.kind, item.ref.id, until):

@@ -22,7 +22,7 @@ _KINDS = {kind.value: kind for kind in Kind}  # looking up in the class costs te
 _UNREMARKABLE = frozenset({"author_id", "created_at", "updated_at", "changed"})
 """Fields of a meta that say about a version what `changed` does not repeat."""
 
-_SHOWN = {"acl": "sharing", "owner_id": "owner"}
+_SHOWN = {"acl": "sharing", "owner_id": "owner", "size_bytes": "size"}
 """Fields of a meta that people know by another name."""
 
 

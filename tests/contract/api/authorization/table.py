@@ -140,8 +140,21 @@ ELSEWHERE: dict[Endpoint, str] = {
     ("POST", "/api/manage/transfers"): "test_transfers.py",
     ("POST", "/api/manage/transfers/{identifier}/approve"): "test_transfers.py",
     ("POST", "/api/manage/transfers/{identifier}/cancel"): "test_transfers.py",
+    **{
+        (method, f"/api/mysafe/file{path}"): "../test_files.py"
+        for method, path in (
+            ("GET", ""),
+            ("POST", ""),
+            ("GET", "/{identifier}"),
+            ("PUT", "/update/{identifier}"),
+            ("POST", "/update/{identifier}"),
+            ("POST", "/inactive/{identifier}"),
+            ("POST", "/active/{identifier}"),
+            ("GET", "/{identifier}/content"),
+        )
+    },
 }
-"""Routes about no single item, or about more than its present state: who may is asked in a module of `manage`."""
+"""Routes about no single item, about more than its present state, or with a content: who may is asked elsewhere."""
 
 
 class State(Enum):

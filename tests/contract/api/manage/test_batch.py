@@ -134,7 +134,7 @@ ONE = [{"kind": "note", "identifier": "1"}]
         ({"items": ONE}, ("missing_field", "action")),
         ({"action": "activate", "items": []}, ("invalid_field", "items")),
         ({"action": "activate", "items": ONE * 501}, ("invalid_field", "items")),
-        ({"action": "activate", "items": [{"kind": "file", "identifier": "1"}]}, ("invalid_field", "kind")),
+        ({"action": "activate", "items": [{"kind": "folder", "identifier": "1"}]}, ("invalid_field", "kind")),
         ({"action": "activate", "items": [{"kind": "note", "identifier": "x"}]}, ("bad_identifier", None)),
         ({"action": "activate", "items": [{"kind": "note"}]}, ("missing_field", "identifier")),
         ({"action": "share", "items": ONE}, ("missing_field", "users")),

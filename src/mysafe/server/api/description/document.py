@@ -9,7 +9,7 @@ from mysafe.server.api.call import Operation
 from mysafe.server.api.description import items, spoken, tokens, words
 from mysafe.server.api.description.parts import Maker, Undescribed
 from mysafe.server.api.description.schemas import Schema, Schemas
-from mysafe.server.api.items import WIRES
+from mysafe.server.api.items import EVERY_WIRE
 from mysafe.server.api.oauth2 import token
 
 VERSION = "1"
@@ -42,7 +42,7 @@ def describe(operations: Sequence[Operation], compatibility: Compatibility = Com
     Raises:
         Undescribed: an operation is neither documented nor says what it is about.
     """
-    maker = Maker(Schemas(WIRES, _models(operations), compatibility), compatibility, {}, {})
+    maker = Maker(Schemas(EVERY_WIRE, _models(operations), compatibility), compatibility, {}, {})
     paths: dict[str, Schema] = {}
     for operation in operations:
         path = paths.setdefault(operation.path, {"x-aliases": _aliases(operation.path)})

@@ -39,6 +39,7 @@ _MEANINGS: Mapping[int, str] = {
     409: "The state of the record forbids it.",
     412: "The item is not at the version that `If-Match` names.",
     413: "The body is too large.",
+    507: "There is no room for the file.",
     414: "The URL is too long.",
     422: "The value cannot be encrypted for the access key.",
     429: "Too much at once; try again later.",

@@ -9,15 +9,16 @@ from mysafe.domain.ids import Kind
 from mysafe.protocol import codes, envelope
 from mysafe.protocol.body import FORM, JSON
 from mysafe.protocol.fields import LIMITS, NOTE, SEED
+from mysafe.protocol.files import CONTENT
 from mysafe.protocol.items import Wire
 from mysafe.server.api.call import Operation
-from mysafe.server.api.description import failures, parts, words
+from mysafe.server.api.description import contents, failures, parts, words
 from mysafe.server.api.description.failures import Failure
 from mysafe.server.api.description.parts import Maker
 from mysafe.server.api.description.samples import sample
 from mysafe.server.api.description.schemas import REFERENCE, Schema, entity_types, request_name
 from mysafe.server.api.endpoint import DOCUMENTED
-from mysafe.server.api.items import WIRES
+from mysafe.server.api.items import EVERY_WIRE
 
 _NAMES = {
     Action.ITEM_LIST: ("list_{}s", "List the {}s you may read"),
@@ -26,15 +27,16 @@ _NAMES = {
     Action.ITEM_UPDATE: ("update_{}", "Change a {}"),
     Action.ITEM_DEACTIVATE: ("deactivate_{}", "Deactivate a {}"),
     Action.ITEM_ACTIVATE: ("activate_{}", "Activate a {}"),
+    Action.ITEM_DOWNLOAD: ("download_{}", "Download the content of a {}"),
 }
-_TAGS = {Kind.PASSWORD: "Passwords", Kind.NOTE: "Notes", Kind.API_SECRET: "API secrets"}
+_TAGS = {Kind.PASSWORD: "Passwords", Kind.NOTE: "Notes", Kind.API_SECRET: "API secrets", Kind.FILE: "Files"}
 _WRITES = frozenset({Action.ITEM_CREATE, Action.ITEM_UPDATE})
 _TAGGED = _WRITES | {Action.ITEM_READ}
 
 
 def wire_of(operation: Operation) -> Wire | None:
     """Return the kind of item an operation is about, or None for any other operation."""
-    for wire in WIRES:
+    for wire in EVERY_WIRE:
         path = f"/api/mysafe/{wire.name}"
         if operation.action in _NAMES and (operation.path == path or operation.path.startswith(path + "/")):
             return wire
@@ -55,7 +57,8 @@ def describe(operation: Operation, wire: Wire, maker: Maker) -> Schema:
     }
     if operation.action in _WRITES:
         found["requestBody"] = _request(operation, wire, maker)
-    answers = _success(operation, wire, maker)
+    is_download = operation.action is Action.ITEM_DOWNLOAD
+    answers = contents.downloaded(maker) if is_download else _success(operation, wire, maker)
     answers |= parts.failed(maker, operation, "", _failures(operation, wire, maker))
     found["responses"] = dict(sorted(answers.items()))
     return found
@@ -67,17 +70,23 @@ def _parameters(operation: Operation, wire: Wire) -> list[Schema]:
             {**one, "description": f"{one['description']} Only items that have exactly this; case does not count."}
             for one in parts.query_parameters(wire.filters)
         ]
+    if operation.action is Action.ITEM_DOWNLOAD:
+        return contents.RANGE_PARAMETERS
+    with_content = [contents.FIELDS_PARAMETER] if wire.kind is Kind.FILE and operation.action in _WRITES else []
     if operation.action is Action.ITEM_UPDATE:
         text = "Change the item only if it is at a version named here, as `ETag` gave it (RFC 9110)."
         return [
-            {"name": "If-Match", "in": "header", "required": False, "schema": {"type": "string"}, "description": text}
+            {"name": "If-Match", "in": "header", "required": False, "schema": {"type": "string"}, "description": text},
+            *with_content,
         ]
-    return []
+    return with_content
 
 
 def _request(operation: Operation, wire: Wire, maker: Maker) -> Schema:
     is_update = operation.action is Action.ITEM_UPDATE
     name, components = request_name(wire, is_update=is_update), maker.schemas.components
+    if wire.kind is Kind.FILE:
+        return contents.request(name, maker, is_update=is_update)
     example = sample(components[name], components, words.EXAMPLES[wire.kind], is_complete=True)
     return {
         "required": not is_update,
@@ -127,6 +136,7 @@ def _links(wire: Wire) -> Schema:
         name.format(wire.kind.value): {"operationId": name.format(wire.kind.value), "parameters": parameters}
         for action, (name, _) in _NAMES.items()
         if action not in {Action.ITEM_CREATE, Action.ITEM_LIST}
+        and (wire.kind is Kind.FILE or action is not Action.ITEM_DOWNLOAD)
     }
 
 
@@ -164,8 +174,10 @@ def _failures(operation: Operation, wire: Wire, maker: Maker) -> list[Failure]:
         found.append(errors.InvalidField(wire.filters[0]))
     if parts.variables(operation.path):
         found += [errors.BadIdentifier(), errors.NotFound(what), errors.AccessDenied("", what)]
+    if operation.action in {Action.ITEM_READ, Action.ITEM_DOWNLOAD}:
+        found.append(errors.Inactive(what))
     if operation.action is Action.ITEM_READ:
-        found += [errors.Inactive(what), errors.NotEncryptable()]
+        found.append(errors.NotEncryptable())
     if operation.action in _WRITES:
         found += _body_errors(wire, maker)
     if operation.action is Action.ITEM_UPDATE:
@@ -182,6 +194,8 @@ def _body_errors(wire: Wire, maker: Maker) -> list[errors.VaultError]:
         found.append(errors.TooLong(NOTE, maker.compatibility.longest_note))
     if SEED in names:
         found.append(errors.BadSeed(SEED))
+    if wire.kind is Kind.FILE:
+        found += [errors.MissingField(CONTENT), errors.BadMultipart(), errors.QuotaReached(), errors.StoreFull()]
     if wire.kind is Kind.API_SECRET:  # its answer echoes the secret
         found += [errors.DuplicateIdentifier(), errors.NotEncryptable()]
     return found

@@ -20,6 +20,9 @@ NAMES: Mapping[str, str] = MappingProxyType(
         "notes": "Remarks.",
         "note": "Text of the note.",
         "tags": "Words separated by commas.",
+        "file_name": "Name of the file, as it is when it is downloaded.",
+        "media_type": "Media type of the file, as its sender says.",
+        "size": "Length of the content. Unit: bytes.",
         "client_id": "Client ID of the API the secret is for.",
         "client_secret": "Client secret of that API. Never trimmed.",
         "identifier_code": "A code of your own, unique among your API secrets. Empty codes never collide.",
@@ -131,12 +134,22 @@ EXAMPLES: Mapping[Kind, Values] = MappingProxyType(
             "notes": "Access details",
             **_SHARED,
         },
+        Kind.FILE: {
+            "identifier": "12",
+            "name": "Server certificate",
+            "file_name": "server.pem",
+            "media_type": "application/x-pem-file",
+            "size": 1834,
+            "tags": "tls",
+            "notes": "Renewed in May",
+            **_SHARED,
+        },
     }
 )
 """Values by name for the examples of a kind, those of the documentation."""
 
 NOUNS: Mapping[Kind, str] = MappingProxyType(
-    {Kind.PASSWORD: "password", Kind.NOTE: "note", Kind.API_SECRET: "API secret"}
+    {Kind.PASSWORD: "password", Kind.NOTE: "note", Kind.API_SECRET: "API secret", Kind.FILE: "file"}
 )
 """What a kind is called in a sentence."""
 
@@ -163,6 +176,7 @@ TAGS: Mapping[str, str] = MappingProxyType(
         "Passwords": "Passwords, with time-based codes.",
         "Notes": "Notes: texts that are kept secret as a whole.",
         "API secrets": "Client ids and client secrets of other APIs.",
+        "Files": "Files, with contents of up to 500 MiB.",
     }
 )
 """Parts of the API that come first, in reading order."""

@@ -14,13 +14,13 @@ from mysafe.protocol.identifiers import parse_identifier
 from mysafe.protocol.items import Wire
 from mysafe.server.api.call import About, Answer, Call, Operation, Step
 from mysafe.server.api.conditions import expected_versions
-from mysafe.server.api.items import WIRES
+from mysafe.server.api.items import EVERY_WIRE
 from mysafe.server.api.manage import bodies
 from mysafe.server.api.manage.problems import PROBLEMS
 from mysafe.services import versions
 from mysafe.services.versions import OpenedVersion, Page
 
-BY_NAME = {wire.name: wire for wire in WIRES}
+BY_NAME = {wire.name: wire for wire in EVERY_WIRE}
 """The kinds of items by the name that stands in paths."""
 
 _NOT_OF_A_VERSION = frozenset({"token", "users_allowed", "groups_allowed"})

@@ -9,7 +9,7 @@ from mysafe.domain.actions import Action
 from mysafe.domain.ids import ItemRef, TransferId
 from mysafe.protocol.identifiers import parse_identifier
 from mysafe.server.api.call import About, Answer, Call, Operation, Step
-from mysafe.server.api.items import WIRES
+from mysafe.server.api.items import EVERY_WIRE
 from mysafe.server.api.manage import bodies
 from mysafe.server.api.manage.history import moment
 from mysafe.server.api.manage.problems import PROBLEMS
@@ -17,7 +17,7 @@ from mysafe.services.accounts import transfers
 from mysafe.services.accounts.transfers import NamedTransfer
 from mysafe.services.custody.hand_over import Moved
 
-_NAMES = {wire.kind: wire.name for wire in WIRES}
+_NAMES = {wire.kind: wire.name for wire in EVERY_WIRE}
 
 MOST_SHOWN = 500
 """Most items that an answer names among those that could not be moved."""

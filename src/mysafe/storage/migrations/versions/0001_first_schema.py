@@ -120,6 +120,18 @@ def _make_items() -> None:
         sqlite_strict=True,
     )
     op.create_table(
+        "blobs",
+        sa.Column("id", text, primary_key=True),
+        sa.Column("state", text, nullable=False),
+        sa.Column("owner_id", number, nullable=False),
+        sa.Column("item_id", number, nullable=False),
+        sa.Column("stored_bytes", number, nullable=False),
+        sa.Column("created_at", number, nullable=False),
+        sqlite_strict=True,
+    )
+    op.create_index("blobs_by_owner", "blobs", ["owner_id", "stored_bytes"])
+    op.create_index("blobs_by_item", "blobs", ["item_id"])
+    op.create_table(
         "grants_idx",
         sa.Column("principal_type", number, primary_key=True, autoincrement=False),
         sa.Column("principal_id", number, primary_key=True, autoincrement=False),

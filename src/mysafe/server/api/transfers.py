@@ -1,0 +1,199 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Move contents of files between the socket and the shelf, without ever holding one whole.
+
+The event loop reads and writes the socket, seals and opens; threads wait for the disk. While one piece is on its way
+through a thread the next one is read, and no more: so a slow disk slows the client down, and a slow client the disk.
+"""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Iterator, MutableMapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from functools import partial
+from typing import Any, TypeVar
+
+from mysafe.domain.errors import Busy, SlowBody, TooLarge, VaultError
+from mysafe.domain.files import EXTRA_BYTES, FileBounds, StoredContent, Ticket
+from mysafe.server.api.body import GRACE_SECONDS, ClientGone
+from mysafe.server.api.call import Answer, Outgoing, Reception, Step
+from mysafe.services.files import uploads
+from mysafe.services.files.shelf import Filling, Reading, Shelf
+from mysafe.services.vault import Vault
+
+T = TypeVar("T")
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+Run = Callable[[Step], Awaitable[Any]]
+"""Run a use case as the caller of this request."""
+
+PIECE_BYTES = 256 * 1024
+"""How much goes to the disk at once."""
+
+MOST_AT_ONCE = 32
+"""Transfers under way at once; each one holds two megabytes at most."""
+
+THREADS = 4
+
+
+class Transfers:
+    """Take uploads and give downloads.
+
+    Args:
+        vault: runs the use cases.
+        shelf: keeps the contents.
+        bounds: how much may be stored.
+        least_bytes_per_second: slowest average of an upload, after the first seconds (R-LIM-01).
+    """
+
+    def __init__(self, vault: Vault, shelf: Shelf, bounds: FileBounds, least_bytes_per_second: int) -> None:
+        self._vault = vault
+        self._shelf = shelf
+        self._least_bytes_per_second = least_bytes_per_second
+        self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="files")
+        self._under_way = 0
+        self.bounds = bounds
+
+    async def take(self, reception: Reception, run: Run, receive: Receive) -> Answer:
+        """Store the content of a request that asks for it with `reception`, and return the answer.
+
+        Raises:
+            VaultError: it was refused, at the beginning or at the end; nothing of it is left.
+            ClientGone: the client hung up; the same.
+        """
+        with self._place():
+            ticket: Ticket = await run(Step(reception.begin, _never))
+            filling: Filling | None = None
+            try:
+                filling = await self._in_thread(self._shelf.fill, ticket)
+                stored = await self._fill(filling, ticket, reception, receive)
+                step = reception.finish(stored, reception.reader.finish())
+                answer = step.encode(await run(step))
+                if not isinstance(answer, Answer):
+                    raise RuntimeError("an upload ends with its answer")
+                return answer
+            except BaseException:
+                await self._drop(filling, ticket)
+                raise
+
+    async def open(self, outgoing: Outgoing) -> Reading:
+        """Return what reads a content, whose beginning is checked. Raises as `Shelf.read`, and Busy."""
+        if self._under_way >= MOST_AT_ONCE:
+            raise Busy
+        return await self._in_thread(self._shelf.read, outgoing.file)
+
+    async def give(self, reading: Reading, outgoing: Outgoing, receive: Receive, send: Send) -> None:
+        """Send a content, whose head is sent, and the end of the answer.
+
+        Raises:
+            Exception: it cannot be read any more. The answer must not be completed then (R-FILE-06).
+        """
+        gone = asyncio.ensure_future(_wait_until_gone(receive))
+        upcoming = self._in_thread(reading.fetch, outgoing.start, outgoing.stop)
+        self._under_way += 1
+        try:
+            while (fetched := await upcoming) is not None and not gone.done():
+                upcoming = self._in_thread(reading.fetch, fetched.stop, outgoing.stop)
+                for piece in reading.open(fetched):
+                    await send({"type": "http.response.body", "body": piece, "more_body": True})
+            if not gone.done():
+                await send({"type": "http.response.body", "body": b""})
+        finally:
+            self._under_way -= 1
+            gone.cancel()
+            await asyncio.wait((upcoming,))
+            await self._in_thread(reading.close)
+
+    def close(self) -> None:
+        """Let the threads end, after what they do. Nothing can be moved any more."""
+        self._threads.shutdown(wait=False)
+
+    async def _fill(self, filling: Filling, ticket: Ticket, reception: Reception, receive: Receive) -> StoredContent:
+        body = _Body(receive, self._least_bytes_per_second, ticket.most_bytes + EXTRA_BYTES)
+        waiting: list[memoryview] = []
+        size = waiting_bytes = 0
+        writing: asyncio.Future[None] = self._in_thread(_nothing)
+        try:
+            while (data := await body.next()) is not None:
+                pieces = reception.reader.feed(data)
+                arrived = sum(map(len, pieces))
+                size += arrived
+                if size > ticket.most_bytes:
+                    raise ticket.refusal
+                waiting += pieces
+                waiting_bytes += arrived
+                if waiting_bytes >= PIECE_BYTES:
+                    await writing
+                    writing = self._in_thread(filling.write, filling.seal(waiting))
+                    waiting, waiting_bytes = [], 0
+            await writing
+            writing = self._in_thread(filling.write, filling.seal(waiting))
+            await writing
+            return await self._in_thread(filling.finish)
+        finally:
+            await asyncio.wait((writing,))
+
+    async def _drop(self, filling: Filling | None, ticket: Ticket) -> None:
+        """Leave nothing of an upload. What cannot be removed now is the collector's."""
+        try:
+            if filling is not None:
+                await self._in_thread(filling.abort)
+            await self._in_thread(uploads.discard, self._vault, self._shelf, ticket.blob_id)
+        except VaultError:
+            return
+
+    def _in_thread(self, function: Callable[..., T], *arguments: object) -> "asyncio.Future[T]":
+        return asyncio.get_running_loop().run_in_executor(self._threads, partial(function, *arguments))
+
+    @contextmanager
+    def _place(self) -> Iterator[None]:
+        if self._under_way >= MOST_AT_ONCE:
+            raise Busy
+        self._under_way += 1
+        try:
+            yield
+        finally:
+            self._under_way -= 1
+
+
+class _Body:
+    """A request body, piece by piece, that must keep its pace and end in time."""
+
+    def __init__(self, receive: Receive, least_bytes_per_second: int, most_bytes: int) -> None:
+        self._receive = receive
+        self._least_bytes_per_second = least_bytes_per_second
+        self._most_bytes = most_bytes
+        self._began = time.monotonic()
+        self._received = 0
+        self._is_over = False
+
+    async def next(self) -> bytes | None:
+        """Return the next piece, None at the end. Raises ClientGone, SlowBody, TooLarge."""
+        if self._is_over:
+            return None
+        message = await self._receive()
+        if message["type"] != "http.request":
+            raise ClientGone
+        data: bytes = message.get("body", b"")
+        self._received += len(data)
+        self._is_over = not message.get("more_body")
+        if self._received > self._most_bytes:
+            raise TooLarge(self._most_bytes)
+        seconds = time.monotonic() - self._began - GRACE_SECONDS
+        if not self._is_over and self._received < seconds * self._least_bytes_per_second:
+            raise SlowBody
+        return data
+
+
+async def _wait_until_gone(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
+
+
+def _nothing() -> None:
+    """Stand for the piece before the first."""
+
+
+def _never(value: object) -> Answer:
+    raise RuntimeError("a ticket is no answer")

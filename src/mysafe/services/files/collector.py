@@ -1,0 +1,60 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Collect what interrupted uploads left behind (R-FILE-04)."""
+
+import logging
+import threading
+
+from mysafe.domain.errors import VaultError
+from mysafe.services.authentication import local_operator
+from mysafe.services.files.shelf import Shelf
+from mysafe.services.files.uploads import discard
+from mysafe.services.vault import Vault
+
+_log = logging.getLogger("mysafe.files")
+
+AGE_SECONDS = 24 * 3600
+"""An upload that is older is not under way any more."""
+
+EVERY_SECONDS = 3600.0
+
+
+def collect(vault: Vault, shelf: Shelf, *, age_seconds: int = AGE_SECONDS) -> int:
+    """Remove the blobs that nothing kept and that were begun so long ago; return how many. It blocks.
+
+    Raises:
+        VaultError: the database or the store cannot be used now.
+    """
+    before = int(vault.clock()) - age_seconds
+    found = vault.run(local_operator, lambda uow: uow.registry.blobs.left_over(before)).result()
+    return sum(discard(vault, shelf, blob_id) for blob_id in found)
+
+
+class Collector:
+    """Collect at once, and then every hour in a thread of its own, until it is closed."""
+
+    def __init__(self, vault: Vault, shelf: Shelf) -> None:
+        self._vault = vault
+        self._shelf = shelf
+        self._is_over = threading.Event()
+        # No other process uploads into this vault, and this one has not begun: whatever is pending is left over.
+        self._collect(-1)
+        self._thread = threading.Thread(target=self._run, name="collector", daemon=True)
+        self._thread.start()
+
+    def close(self) -> None:
+        """Stop, after what is under way."""
+        self._is_over.set()
+        self._thread.join()
+
+    def _run(self) -> None:
+        while not self._is_over.wait(EVERY_SECONDS):
+            self._collect(AGE_SECONDS)
+
+    def _collect(self, age_seconds: int) -> None:
+        try:
+            removed = collect(self._vault, self._shelf, age_seconds=age_seconds)
+        except VaultError as error:
+            _log.warning("interrupted uploads cannot be removed now: %s", type(error).__name__)
+        else:
+            if removed:
+                _log.info("removed %d contents of interrupted uploads", removed)
