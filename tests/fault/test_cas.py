@@ -210,7 +210,7 @@ def test_writers_of_different_fields_do_not_undo_each_other(scene: Scene) -> Non
 def test_a_server_that_does_not_look_at_the_version_is_found_out(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(handlers, "_expected_versions", lambda call: None)
+    monkeypatch.setattr(handlers, "expected_versions", lambda call: None)
     server = RunningServer(tmp_path)
     scene = Scene(server, [server.url], "note")
     try:

@@ -118,7 +118,7 @@ WAYS = {
     "the address is forbidden": Way(
         with_user,
         lambda server, shared: server.set_addresses(shared.key[0], ["192.0.2.0/24"]),
-        {"item": 403, "list": 403, "token": 401},
+        {"item": 401, "list": 401, "token": 401},
     ),
     "the share is removed": Way(
         with_user,
@@ -243,7 +243,7 @@ class Remembered:
 def forgetful_of_nothing(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[RunningServer]:
     session = Remembered(Principals.session, lambda principals, text: text)
     monkeypatch.setattr(Principals, "session", partialmethod(session))
-    decide = Remembered(decide_on_item, lambda actor, action, meta, groups: (actor, action, meta.name))
+    decide = Remembered(decide_on_item, lambda actor, action, meta, groups, ref: (actor, action, ref))
     monkeypatch.setattr(unit_of_work, "decide_on_item", decide)
     server = RunningServer(tmp_path)
     yield server

@@ -99,7 +99,13 @@ class Life:
     def move_in(self) -> None:
         """Make an owner with a key and a token."""
         owner = self.name("user name")
-        details = ("--name", self.name("display name"), "--email", self.name("e-mail"), "--password-stdin")
+        details = (
+            "--name",
+            self.name("display name"),
+            "--email",
+            self.name("e-mail") + "@example.com",
+            "--password-stdin",
+        )
         password = self.canaries.plant("user password")
         self.command("user", "add", owner, *details, stdin=f"{password}\n", may_show={"user name"})
         self.command("user", "add", "x", "--password-stdin", stdin=password * 50, status=2)
