@@ -11,10 +11,11 @@ import pytest
 from mysafe.authz.decide import NEEDED_RIGHT, Right
 from mysafe.domain.actions import Action
 from mysafe.server.routes import OPERATIONS
+from tests.contract.api.authorization.elsewhere import ELSEWHERE
 from tests.contract.api.authorization.matrix import Call, canaries_in, differences, may_change, unclassed
 from tests.contract.api.authorization.relations import RELATIONS, Relation
 from tests.contract.api.authorization.scene import House, Scene, canary
-from tests.contract.api.authorization.table import ANSWERS, ELSEWHERE, ROUTES, Endpoint, State, Work, states_of
+from tests.contract.api.authorization.table import ANSWERS, ROUTES, Endpoint, State, Work, states_of
 from tests.support.server import RunningServer, authorization
 
 SERVED = [(operation.method, operation.path) for operation in OPERATIONS]
