@@ -110,19 +110,20 @@ def initialise(settings: Settings, *, clock: Clock = time.time) -> None:
     data, database = settings.data.absolute(), database_path(settings).absolute()
     for directory in {data, database.parent}:
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-    with _alone_in(data):
+    with _alone_in(data, InitRefused(f"another command is making a vault in {data}")):
         _make_vault(settings, data, database, clock)
 
 
 @contextmanager
-def _alone_in(data: Path) -> Iterator[None]:
-    """Keep out every other `init` of this directory. Raises InitRefused if one is at work."""
+def _alone_in(data: Path, otherwise: Exception) -> Iterator[None]:
+    """Keep out every other `init` or `serve` of this directory; raise `otherwise` if one is at work."""
     descriptor = os.open(data, os.O_RDONLY | os.O_DIRECTORY)
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise otherwise from None
         yield
-    except BlockingIOError:
-        raise InitRefused(f"another command is making a vault in {data}") from None
     finally:
         os.close(descriptor)
 
@@ -279,6 +280,13 @@ def serve(settings: Settings) -> int:
         raise StartRefused(f"the clock is wrong: {clock.text}")
     log_to_stderr()
     _harden()
+    if not settings.data.is_dir():
+        return _serve(settings)  # which says what is missing
+    with _alone_in(settings.data, StartRefused(f"another server serves the vault in {settings.data}")):
+        return _serve(settings)
+
+
+def _serve(settings: Settings) -> int:
     vault = open_vault(settings)
     try:
         for number in (signal.SIGINT, signal.SIGTERM):

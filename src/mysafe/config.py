@@ -36,7 +36,8 @@ class Settings:
     """Everything an operator can set. Paths are absolute."""
 
     data: Path
-    """Directory of the vault: the database and nothing that opens it. There is no default."""
+    """Directory of the vault: the database and the sealed contents of files, and nothing that opens them. There is no
+    default."""
 
     database: str | None = None
     """Database address, `sqlite:///PATH` (four slashes before an absolute path). Without it, `vault.db` in the

@@ -159,8 +159,6 @@ def test_nothing_readable_is_on_disk_while_a_file_arrives(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, spool: str, is_clean: bool
 ) -> None:
     """The second and the third are the controls: a server that spools is found out."""
-    (tmp_path / "tmp").mkdir()
-    monkeypatch.setenv("TMPDIR", str(tmp_path / "tmp"))
     monkeypatch.setenv("SPOOL", spool)
     watched = Place(tmp_path, [sys.executable, "-m", "tests.support.watched_server"])
     try:

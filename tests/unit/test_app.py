@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Making and opening a vault: all or nothing, never over something that exists, never with a wrong key."""
 
+import fcntl
+import os
 import time
 from pathlib import Path
 from typing import Any
@@ -114,6 +116,18 @@ def test_a_vault_does_not_open_without_its_key_or_database(tmp_path: Path) -> No
     (tmp_path / "data.key").unlink()
     with pytest.raises(RootKeyRefused):
         app.open_vault(settings)
+
+
+def test_a_vault_that_is_served_is_not_served_twice(tmp_path: Path) -> None:
+    settings = Settings(tmp_path / "data")
+    app.initialise(settings)
+    descriptor = os.open(settings.data, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)  # as the first server does
+        with pytest.raises(app.StartRefused, match="another server"):
+            app.serve(settings)
+    finally:
+        os.close(descriptor)
 
 
 def test_a_vault_is_not_served_by_a_clock_from_before_this_program(

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """From names to shares and back (contract 9, rules 1 to 7)."""
 
+from collections import Counter
 from collections.abc import Iterable
 from typing import NamedTuple
 
@@ -60,9 +61,10 @@ def resolve(
 class NameableGroups:
     """The groups a user may name in a share (rule 3). It lives as long as one use case.
 
-    The first that bears a name counts: the user's own private group, the system group, then the oldest private group of
+    The first that bears a name counts: the user's own private group, the system group, then the private group of
     somebody else that lists the user, shows itself and is enabled. If one of the first two is disabled, the name stands
-    for nothing: a share must not go to other people because a group was disabled.
+    for nothing: a share must not go to other people because a group was disabled. Nor because somebody gave a group the
+    name of another one: of several groups of others that bear a name, none is meant.
     """
 
     def __init__(self, principals: Principals, actor_id: UserId) -> None:
@@ -87,9 +89,9 @@ class NameableGroups:
     def _shown_by_others(self) -> dict[str, Group]:
         if self._of_others is None:
             shown = visible_groups(self._principals, self._actor_id)
-            self._of_others = _by_name(
-                group for group in shown if group.is_enabled and group.owner_id != self._actor_id
-            )
+            of_others = [group for group in shown if group.is_enabled and group.owner_id != self._actor_id]
+            bearers = Counter(caseless(group.name) for group in of_others)
+            self._of_others = _by_name(group for group in of_others if bearers[caseless(group.name)] == 1)
         return self._of_others
 
 

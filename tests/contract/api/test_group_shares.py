@@ -128,12 +128,16 @@ def test_of_two_groups_of_one_name_the_own_private_one_is_meant_and_otherwise_th
     assert share(owner, name)[1:] == ([], [name])  # and not, all of a sudden, the whole company
 
 
-def test_of_two_private_groups_of_others_the_older_one_is_meant(people: People) -> None:
+def test_of_two_private_groups_of_others_with_one_name_none_is_meant(people: People) -> None:
     first, second, member = people
-    path = new_group(first, "twins", member, first, are_members_visible=True)
+    path = new_group(first, "other", member, first, are_members_visible=True)
     new_group(second, "twins", member, second, are_members_visible=True)
     identifier, _, _ = share(member, "twins")
-    assert (can_read(first, identifier), can_read(second, identifier)) == (True, False)
+    assert (can_read(first, identifier), can_read(second, identifier)) == (False, True)
+    first.done("PATCH", path, {"name": "twins"})  # nobody takes over what is meant for another one by a new name
+    identifier, groups, unshared = share(member, "twins")
+    assert (can_read(first, identifier), can_read(second, identifier)) == (False, False)
+    assert (groups, unshared) == ([], ["twins"])
     first.done("POST", f"{path}/disable")
     identifier, _, _ = share(member, "twins")
     assert (can_read(first, identifier), can_read(second, identifier)) == (False, True)

@@ -2,6 +2,7 @@
 """Problem documents and models of the management API."""
 
 import json
+from datetime import datetime
 
 import pytest
 
@@ -86,6 +87,18 @@ def test_a_page_is_read_from_the_query(query: dict[str, str], page: Page) -> Non
 def test_a_page_that_cannot_be_is_refused(query: dict[str, str]) -> None:
     with pytest.raises(errors.InvalidField):
         read_page(query)
+
+
+class Timed(bodies.Model, frozen=True):
+    """A model with a time."""
+
+    at: datetime
+
+
+@pytest.mark.parametrize("at", ["253402300800", '"253402300800"', '"nonsense"', "-99999999999999"])
+def test_a_time_that_no_calendar_has_is_refused(at: str) -> None:
+    with pytest.raises(errors.InvalidInput):
+        bodies.read(call(b'{"at": %s}' % at.encode()), Timed)
 
 
 def test_a_number_in_the_place_of_a_text_becomes_a_plain_text() -> None:

@@ -138,12 +138,13 @@ class Api:
         except Exception as error:  # noqa: BLE001  # the outermost place: nothing may reach the web server
             _report(error, request_id)
             answer = door.unexpected(self._compatibility)
-        await send({"type": "http.response.start", "status": answer.status, "headers": _headers(answer, request_id)})
+        head = {"type": "http.response.start", "status": answer.status, "headers": _headers(answer, request_id)}
         if answer.outgoing is None or reading is None:
+            await send(head)
             await send({"type": "http.response.body", "body": answer.body})
             return
         try:
-            await self._transfers_there().give(reading, answer.outgoing, receive, send)
+            await self._transfers_there().give(reading, answer.outgoing, receive, send, head)
         except Exception as error:  # noqa: BLE001  # the head is out: an answer that ends too early is all that is left
             _report(error, request_id)
 
@@ -154,6 +155,7 @@ class Api:
         await send({"type": "lifespan.startup.complete"})
         await receive()
         self._vault.run_units_on(None)
+        self._slow_work.close()
         if self._transfers is not None:
             self._transfers.close()
         await send({"type": "lifespan.shutdown.complete"})

@@ -23,6 +23,10 @@ class SlowWork:
         self._threads = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="slow")
         self._waiting = 0
 
+    def close(self) -> None:
+        """Let the threads end. What waits is not done any more."""
+        self._threads.shutdown(wait=False, cancel_futures=True)
+
     async def done(self, work: Callable[[], T]) -> T:
         """Return what `work` returns, or raise what it raises. Raises Busy if too much is waiting."""
         if self._waiting >= LONGEST_QUEUE:

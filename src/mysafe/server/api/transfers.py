@@ -31,6 +31,9 @@ Run = Callable[[Step], Awaitable[Any]]
 PIECE_BYTES = 256 * 1024
 """How much goes to the disk at once."""
 
+MOST_PIECES = 64
+"""How many pieces of less than that wait, before they are made one."""
+
 MOST_AT_ONCE = 32
 """Transfers under way at once; each one holds two megabytes at most."""
 
@@ -81,18 +84,25 @@ class Transfers:
         """Return what reads a content, whose beginning is checked. Raises as `Shelf.read`, and Busy."""
         if self._under_way >= MOST_AT_ONCE:
             raise Busy
-        return await self._in_thread(self._shelf.read, outgoing.file)
+        self._under_way += 1  # until `give` has ended
+        try:
+            return await self._in_thread(self._shelf.read, outgoing.file)
+        except BaseException:
+            self._under_way -= 1
+            raise
 
-    async def give(self, reading: Reading, outgoing: Outgoing, receive: Receive, send: Send) -> None:
-        """Send a content, whose head is sent, and the end of the answer.
+    async def give(
+        self, reading: Reading, outgoing: Outgoing, receive: Receive, send: Send, head: MutableMapping[str, Any]
+    ) -> None:
+        """Send the head of an answer, a content that was opened, and the end of the answer.
 
         Raises:
             Exception: it cannot be read any more. The answer must not be completed then (R-FILE-06).
         """
         gone = asyncio.ensure_future(_wait_until_gone(receive))
         upcoming = self._in_thread(reading.fetch, outgoing.start, outgoing.stop)
-        self._under_way += 1
         try:
+            await send(head)
             while (fetched := await upcoming) is not None and not gone.done():
                 upcoming = self._in_thread(reading.fetch, fetched.stop, outgoing.stop)
                 for piece in reading.open(fetched):
@@ -123,6 +133,8 @@ class Transfers:
                     raise ticket.refusal
                 waiting += pieces
                 waiting_bytes += arrived
+                if len(waiting) >= MOST_PIECES:  # of an upload that comes in crumbs, each costs more than it holds
+                    waiting = [memoryview(b"".join(waiting))]
                 if waiting_bytes >= PIECE_BYTES:
                     await writing
                     writing = self._in_thread(filling.write, filling.seal(waiting))

@@ -5,12 +5,12 @@ Both are one implementation. A `Family` names the actions of one of them; the po
 A group is never removed, since shares and the audit log name it: it is disabled.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from mysafe.domain.actions import Action
-from mysafe.domain.errors import InvalidField, NotFound, TooLong, UnknownMember, VersionMismatch
+from mysafe.domain.errors import AccessDenied, InvalidField, NotFound, TooLong, UnknownMember, VersionMismatch
 from mysafe.domain.ids import LARGEST_ID, GroupId, UserId
 from mysafe.domain.principals import NO_OWNER, Group, Joined, User
 from mysafe.services.accounts.users import check_line, check_name
@@ -112,6 +112,7 @@ def create(uow: UnitOfWork, family: Family, draft: GroupDraft) -> GroupView:
     Raises:
         Conflict: the owner has a group of that name; for a system group, there is one.
         InvalidInput, UnknownMember: a text cannot be stored, or a name is not that of an active user.
+        AccessDenied: also when an administrator is to be a member of their own system group.
     """
     group = Group(
         GroupId(0),
@@ -125,6 +126,7 @@ def create(uow: UnitOfWork, family: Family, draft: GroupDraft) -> GroupView:
         are_members_visible=draft.are_members_visible,
     )
     _check(group)
+    _check_not_oneself(uow, group, group.members)
     return view(uow.principals, uow.registry.add_group(group, family.create))
 
 
@@ -182,9 +184,16 @@ def add_members(uow: UnitOfWork, family: Family, group_id: int, usernames: Seque
     """Add active users to a group; who is a member already stays as added before. Raises as `create` and `change`."""
     group = _required(uow, family, family.add_member, group_id)
     new = _joined(uow, _users(uow.principals, usernames))
+    _check_not_oneself(uow, group, new)
     after = replace(group, members={**new, **group.members})
     _check(after)
     return _stored(uow, group, after, family.add_member, usernames)
+
+
+def _check_not_oneself(uow: UnitOfWork, group: Group, new: Collection[UserId]) -> None:
+    """Return if no administrator lets themselves in on what others share with a system group (R-AZ-07)."""
+    if not group.is_private and uow.actor.user_id in new:
+        raise AccessDenied("an administrator cannot add themselves to a system group")
 
 
 def remove_members(uow: UnitOfWork, family: Family, group_id: int, usernames: Sequence[str]) -> GroupView:

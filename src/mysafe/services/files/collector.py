@@ -21,12 +21,21 @@ EVERY_SECONDS = 3600.0
 def collect(vault: Vault, shelf: Shelf, *, age_seconds: int = AGE_SECONDS) -> int:
     """Remove the blobs that nothing kept and that were begun so long ago; return how many. It blocks.
 
+    One that cannot be removed now does not keep the others.
+
     Raises:
-        VaultError: the database or the store cannot be used now.
+        VaultError: the database cannot be used now, or the store could not remove the last of them that failed.
     """
     before = int(vault.clock()) - age_seconds
-    found = vault.run(local_operator, lambda uow: uow.registry.blobs.left_over(before)).result()
-    return sum(discard(vault, shelf, blob_id) for blob_id in found)
+    removed, failure = 0, None
+    for blob_id in vault.run(local_operator, lambda uow: uow.registry.blobs.left_over(before)).result():
+        try:
+            removed += discard(vault, shelf, blob_id)
+        except VaultError as error:
+            failure = error
+    if failure is not None:
+        raise failure
+    return removed
 
 
 class Collector:

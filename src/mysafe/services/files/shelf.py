@@ -90,7 +90,7 @@ class Filling:
 
         This does not block: a megabyte takes a fifth of a millisecond.
         """
-        needed = sum(room_for(len(piece)) for piece in pieces)
+        needed = room_for(sum(map(len, pieces)))
         if needed > len(self._buffer):
             self._buffer = bytearray(needed)
         sealed, written = memoryview(self._buffer), 0

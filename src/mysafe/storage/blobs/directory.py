@@ -62,8 +62,8 @@ class DirectoryStore:
         """Remove a blob, finished or not. Raises Unavailable."""
         path = self._path(blob_id)
         with _explained():
+            _pending(path).unlink(missing_ok=True)  # first: a writer may be about to give it its name
             path.unlink(missing_ok=True)
-            _pending(path).unlink(missing_ok=True)
 
     def free_bytes(self) -> int:
         """Return how many bytes are free to us on the disk. Raises Unavailable."""

@@ -11,7 +11,7 @@ without a row do not come about, and whatever an interrupted upload leaves is fo
 
 from typing import NamedTuple
 
-from sqlalchemy import bindparam, delete, func, literal_column, select, update
+from sqlalchemy import and_, bindparam, delete, func, literal_column, or_, select, update
 
 from mysafe.storage.engine import Transaction
 from mysafe.storage.schema import blobs
@@ -60,7 +60,12 @@ _FORGET = compile_statement(
     delete(blobs).where(blobs.c.id == bindparam("id"), blobs.c.state == literal_column(f"'{DOOMED}'")), ("id",)
 )
 _LEFT_OVER = compile_statement(
-    select(blobs.c.id).where(blobs.c.state != literal_column(f"'{KEPT}'"), blobs.c.created_at < bindparam("before")),
+    select(blobs.c.id).where(
+        or_(
+            blobs.c.state == literal_column(f"'{DOOMED}'"),
+            and_(_IS_PENDING, blobs.c.created_at < bindparam("before")),
+        )
+    ),
     ("before",),
 )
 _STATE = compile_statement(select(blobs.c.state).where(blobs.c.id == bindparam("id")), ("id",))
@@ -108,7 +113,7 @@ class BlobRows:
         self._tx.execute(_FORGET, blob_id)
 
     def left_over(self, before: int) -> list[str]:
-        """Return the blobs that were begun before a time, in Unix seconds, and that nothing has kept."""
+        """Return the blobs that nothing keeps: those given up, and those begun before a time, in Unix seconds."""
         return [str(row[0]) for row in self._tx.rows(_LEFT_OVER, before)]
 
     def usage(self, owner_id: int) -> Usage:

@@ -8,7 +8,7 @@ import configparser
 import os
 import stat
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -135,7 +135,7 @@ class S3Store:
     def remove(self, blob_id: str) -> None:
         """Remove a blob, and what was begun of it. Raises Unavailable."""
         place = self._place(blob_id)
-        with _explained():
+        with suppress(BlobMissing), _explained():  # somebody else removed it, or a part of it, meanwhile
             self._client.delete_object(**place)
             begun = self._client.list_multipart_uploads(Bucket=self._bucket, Prefix=place["Key"])
             for upload in begun.get("Uploads", []):
@@ -180,7 +180,7 @@ class _Writer:
     def abort(self) -> None:
         upload_id, self._upload_id = self._upload_id, None
         if upload_id is not None:
-            with _explained():
+            with suppress(BlobMissing), _explained():  # what is gone needs no end
                 self._client.abort_multipart_upload(**self._place, UploadId=upload_id)
 
     def _send_part(self) -> None:

@@ -116,9 +116,9 @@ def test_a_name_is_unique_per_owner_and_for_system_groups_in_all(admin: Person) 
 
 
 def test_groups_are_listed_in_pages_without_their_members(fresh_server: RunningServer, path: str) -> None:
-    admin = Person(fresh_server, is_admin=True)
+    admin, member = Person(fresh_server, is_admin=True), fresh_server.new_actor()
     for number in range(5):
-        made(admin, path, name=f"group {number}", usernames=[admin.username])
+        made(admin, path, name=f"group {number}", usernames=[member])
     made(Person(fresh_server), PRIVATE, name="of somebody else")
     seen: list[str] = []
     after: str | None = ""
@@ -165,9 +165,18 @@ def test_members_see_a_private_group_if_it_lets_them(server: RunningServer, are_
 
 
 def test_a_system_group_is_not_a_private_one_of_its_administrator(admin: Person) -> None:
-    one = made(admin, SYSTEM, name=f"not private {admin.username}", usernames=[admin.username])
+    one = made(admin, SYSTEM, name=f"not private {admin.username}")
     assert admin.refused("GET", one.replace(SYSTEM, PRIVATE)) == (404, "not_found", None)
     assert admin.done("GET", PRIVATE)["groups"] == []
+
+
+def test_an_administrator_does_not_let_themselves_in_on_what_a_system_group_is_given(admin: Person) -> None:
+    name = f"not for administrators {admin.username}"
+    body = {"name": name, "usernames": [admin.username]}
+    assert admin.refused("POST", SYSTEM, body) == (403, "access_denied", None)
+    one = made(admin, SYSTEM, name=name, usernames=[admin.server.new_actor()])
+    assert admin.refused("POST", f"{one}/members/add", {"usernames": [admin.username]}) == (403, "access_denied", None)
+    assert admin.done("GET", one)["member_count"] == 1
 
 
 def test_a_group_is_not_removed(admin: Person, path: str) -> None:

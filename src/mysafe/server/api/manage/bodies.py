@@ -37,6 +37,8 @@ def read(call: Call, model: type[M]) -> M:
         return msgspec.convert(_plain(fields), model, strict=False, dec_hook=_secret)
     except msgspec.ValidationError as error:
         complaint = _complaint(str(error))
+    except (ValueError, OverflowError):  # a number of seconds that no calendar has
+        complaint = BadBody()
     raise complaint  # out here, without the validation error as its context: that one may quote a value
 
 
