@@ -7,8 +7,6 @@ A copy of a keyed state does not, for messages as short as ours. Source: RFC 210
 
 import hmac
 
-DIGEST_BYTES = 32
-
 
 class KeyedHash:
     """Compute HMAC-SHA-256 under one key. Safe to use from several threads at once."""

@@ -9,7 +9,6 @@ from mysafe.domain.access_keys import AccessKeyView
 from mysafe.domain.actions import Action
 from mysafe.domain.errors import TooMany, WrongPassword
 from mysafe.domain.ids import AccessKeyId
-from mysafe.domain.secret_text import SecretText
 from mysafe.protocol.identifiers import parse_identifier
 from mysafe.server.api.call import About, Answer, Call, Operation, Slow, Step
 from mysafe.server.api.conditions import expected_versions, tag
@@ -111,7 +110,7 @@ def _with_pair(call: Call, needs: UseCase, then: UseCase, encode: Callable[[Any]
 
 def _after_password(call: Call, action: Action, reveal: UseCase, encode: Callable[[Any], Answer]) -> Step:
     """Decide first, compare the password beside the loop, then decide again and reveal."""
-    password = SecretText(bodies.read(call, Password).password)
+    password = bodies.read(call, Password).password
     which, tries = _which(call), call.key_rules.tries
 
     def compare(claim: Claim) -> Slow:

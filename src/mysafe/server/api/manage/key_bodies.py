@@ -8,6 +8,7 @@ from msgspec import UNSET, UnsetType, structs
 from mysafe.domain.access_keys import AccessKeyChange, AccessKeyDraft, AccessKeyView
 from mysafe.domain.errors import BadIdentifier, InvalidField
 from mysafe.domain.ids import ItemId, ItemRef, Kind
+from mysafe.domain.secret_text import SecretText
 from mysafe.protocol.identifiers import parse_identifier
 from mysafe.server.api.manage import bodies
 
@@ -50,11 +51,7 @@ class ChangedKey(bodies.Model, frozen=True):
 class Password(bodies.Model, frozen=True):
     """The password of the caller, asked for again."""
 
-    password: str
-
-    def __repr__(self) -> str:
-        """Show nothing of it."""
-        return "Password(***)"
+    password: SecretText
 
 
 class Key(bodies.Model, frozen=True):
