@@ -20,7 +20,8 @@ import uvicorn
 
 from mysafe.config import Settings
 from mysafe.crypto.aead import SealBroken
-from mysafe.crypto.root_key import KeyFileProvider, RootKeyRefused, find_key_file
+from mysafe.crypto.root_key.key_file import KeyFileProvider, find_key_file
+from mysafe.crypto.root_key.provider import RootKeyRefused
 from mysafe.domain.files import FileBounds
 from mysafe.protocol.compatibility import Compatibility
 from mysafe.server.api.admission import Admission, Rates

@@ -29,6 +29,11 @@ REVEALING_FILES = frozenset(
     {
         "src/mysafe/cli/access_keys.py",
         "src/mysafe/crypto/password_hash.py",
+        "src/mysafe/crypto/root_key/devices/machine_token.py",
+        "src/mysafe/crypto/root_key/passphrase.py",
+        "src/mysafe/crypto/root_key/devices/pkcs11_token.py",
+        "src/mysafe/crypto/root_key/shares.py",
+        "src/mysafe/crypto/root_key/devices/transit.py",
         "src/mysafe/crypto/rsa_oaep.py",
         "src/mysafe/crypto/totp.py",
         "src/mysafe/protocol/api_secrets.py",

@@ -11,7 +11,7 @@ import pytest
 
 from mysafe import app
 from mysafe.config import Settings
-from mysafe.crypto.root_key import RootKeyRefused
+from mysafe.crypto.root_key.provider import RootKeyRefused
 from mysafe.services.keys import KeysRefused
 from mysafe.storage.engine import StorageRefused
 

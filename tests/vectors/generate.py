@@ -17,7 +17,7 @@ from mysafe.crypto.blind_index import BlindIndex
 from mysafe.crypto.credentials import new_access_token
 from mysafe.crypto.keyring import EpochState, Keyring, _Epoch
 from mysafe.crypto.records import RecordAddress, RecordCipher
-from mysafe.crypto.root_key import KeyFileProvider
+from mysafe.crypto.root_key.key_file import KeyFileProvider
 from mysafe.crypto.stream import StreamSealer, blob_context, room_for
 from mysafe.crypto.verifiers import Verifiers
 

@@ -10,7 +10,7 @@ import pytest
 
 from mysafe.crypto.keyring import Keyring
 from mysafe.crypto.records import RecordAddress, RecordCipher
-from mysafe.crypto.root_key import KeyFileProvider
+from mysafe.crypto.root_key.key_file import KeyFileProvider
 from mysafe.crypto.stream import HEAD_BYTES, StreamOpener, blob_context, sealed_bytes
 from tests.vectors import generate, independent
 

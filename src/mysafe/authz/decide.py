@@ -140,6 +140,10 @@ OPERATOR_ACTIONS = (ADMINISTRATOR_ACTIONS - TRANSFER_ACTIONS) | frozenset(
         Action.AUDIT_READ,
         Action.TRANSFER_LIST,
         Action.VAULT_CREATE,
+        Action.VAULT_SEAL,
+        Action.VAULT_UNSEAL,
+        Action.SLOT_ADD,
+        Action.SLOT_REMOVE,
     }
 )
 """What the local operator may do, besides what it may with access keys."""

@@ -3,7 +3,7 @@
 
 from typing import NamedTuple
 
-from sqlalchemy import select
+from sqlalchemy import bindparam, delete, select
 
 from mysafe.storage import schema
 from mysafe.storage.engine import Transaction
@@ -24,6 +24,7 @@ class SlotRow(NamedTuple):
     provider: str
     parameters: str
     wrapped: bytes
+    created_at: int
 
 
 _slots = schema.keyring_slots
@@ -34,9 +35,8 @@ _READ_VAULT = compile_statement(select(schema.vault.c.vault_id), ())
 _READ_KEYRING = compile_statement(
     select(schema.keyring.c.version, schema.keyring.c.sealed).order_by(schema.keyring.c.version.desc()), ()
 )
-_READ_SLOTS = compile_statement(
-    select(_slots.c.slot_id, _slots.c.provider, _slots.c.parameters, _slots.c.wrapped).order_by(_slots.c.slot_id), ()
-)
+_READ_SLOTS = compile_statement(select(*(_slots.c[name] for name in SlotRow._fields)).order_by(_slots.c.slot_id), ())
+_REMOVE_SLOT = compile_statement(delete(_slots).where(_slots.c.slot_id == bindparam("slot_id")), ("slot_id",))
 
 
 def write_vault(tx: Transaction, vault_id: bytes, created_at: int) -> None:
@@ -61,9 +61,14 @@ def read_keyring(tx: Transaction) -> KeyringRow | None:
     return None if row is None else KeyringRow._make(row)
 
 
-def write_slot(tx: Transaction, slot: SlotRow, created_at: int) -> None:
-    """Store a slot."""
-    tx.execute(_WRITE_SLOT, *slot, created_at)
+def write_slot(tx: Transaction, slot: SlotRow) -> None:
+    """Store a slot. Raises UniqueClash if there is one with its id."""
+    tx.execute(_WRITE_SLOT, *slot)
+
+
+def remove_slot(tx: Transaction, slot_id: int) -> None:
+    """Remove a slot."""
+    tx.execute(_REMOVE_SLOT, slot_id)
 
 
 def read_slots(tx: Transaction) -> list[SlotRow]:

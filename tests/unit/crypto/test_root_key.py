@@ -10,9 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from mysafe.crypto import root_key
 from mysafe.crypto.aead import SealBroken
-from mysafe.crypto.root_key import KeyFileProvider, RootKeyRefused, find_key_file, load_provider, new_root_key
+from mysafe.crypto.root_key import catalogue, private_file
+from mysafe.crypto.root_key.catalogue import load_provider
+from mysafe.crypto.root_key.key_file import KeyFileProvider, find_key_file
+from mysafe.crypto.root_key.provider import RootKeyRefused, new_root_key
 from tests.unit.crypto.scene import flips
 
 KEY = bytes(range(32))
@@ -147,7 +149,7 @@ def access_list(entries: list[tuple[int, int, int]]) -> bytes:
 def test_a_credential_that_systemd_opened_to_this_user_is_accepted(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path.chmod(0o440)
     check_refusal(path, "0440")
-    monkeypatch.setattr(root_key, "_access_list", lambda descriptor: access_list(AS_SYSTEMD_SETS_IT))
+    monkeypatch.setattr(private_file, "_access_list", lambda descriptor: access_list(AS_SYSTEMD_SETS_IT))
     assert KeyFileProvider(path).health() is None
     path.chmod(0o444)
     check_refusal(path, "0444")
@@ -169,9 +171,9 @@ def test_an_access_list_that_lets_others_in_is_refused(
 ) -> None:
     path.chmod(0o440)
     given = access_list(entries) if entries else b""
-    monkeypatch.setattr(root_key, "_access_list", lambda descriptor: given)
+    monkeypatch.setattr(private_file, "_access_list", lambda descriptor: given)
     check_refusal(path, "0440")
-    monkeypatch.setattr(root_key, "_access_list", lambda descriptor: access_list(AS_SYSTEMD_SETS_IT)[:-1])
+    monkeypatch.setattr(private_file, "_access_list", lambda descriptor: access_list(AS_SYSTEMD_SETS_IT)[:-1])
     check_refusal(path, "0440")
 
 
@@ -240,11 +242,13 @@ def test_an_installed_provider_is_loaded_but_cannot_take_the_name_of_the_built_i
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def installed(*, group: str, name: str) -> list[EntryPoint]:
-        return [EntryPoint(name, "mysafe.crypto.root_key:KeyFileProvider", group)] * (2 if name == "twice" else 1)
+        return [EntryPoint(name, "mysafe.crypto.root_key.key_file:KeyFileProvider", group)] * (
+            2 if name == "twice" else 1
+        )
 
-    monkeypatch.setattr(root_key, "entry_points", installed)
+    monkeypatch.setattr(catalogue, "entry_points", installed)
     assert load_provider("cloud", {"path": str(path)}).health() is None
     with pytest.raises(RootKeyRefused, match="2 installed packages"):
         load_provider("twice", {})
-    monkeypatch.setattr(root_key, "entry_points", None)
+    monkeypatch.setattr(catalogue, "entry_points", None)
     assert load_provider("keyfile", {"path": str(path)}).health() is None

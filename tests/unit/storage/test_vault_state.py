@@ -14,16 +14,18 @@ def test_a_new_database_holds_no_vault(engine: SqliteEngine) -> None:
 
 
 def test_vault_keyring_and_slots_come_back(engine: SqliteEngine) -> None:
-    slots = [SlotRow(1, "keyfile", "{}", b"wrapped"), SlotRow(2, "passphrase", '{"m": 1}', b"wrapped too")]
+    slots = [SlotRow(1, "keyfile", "{}", b"wrapped", 5), SlotRow(2, "shamir", '{"m": 1}', b"wrapped too", 6)]
 
     def write(tx: Transaction) -> None:
         vault_state.write_vault(tx, bytes(16), 5)
         for version in (1, 3, 2):
             vault_state.write_keyring(tx, version, b"sealed %d" % version, 5)
         for slot in reversed(slots):
-            vault_state.write_slot(tx, slot, 5)
+            vault_state.write_slot(tx, slot)
 
     engine.submit(write).result()
     assert engine.look(vault_state.read_vault).result() == bytes(16)
     assert engine.look(vault_state.read_keyring).result() == KeyringRow(3, b"sealed 3")
     assert engine.look(vault_state.read_slots).result() == slots
+    engine.submit(lambda tx: vault_state.remove_slot(tx, 1)).result()
+    assert engine.look(vault_state.read_slots).result() == slots[1:]

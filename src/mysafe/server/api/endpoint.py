@@ -149,16 +149,23 @@ class Api:
             _report(error, request_id)
 
     async def _live(self, receive: Receive, send: Send) -> None:
-        """Lend the vault this event loop while the server runs."""
         await receive()
-        self._vault.run_units_on(asyncio.get_running_loop().call_soon_threadsafe)
+        self.begin()
         await send({"type": "lifespan.startup.complete"})
         await receive()
+        self.end()
+        await send({"type": "lifespan.shutdown.complete"})
+
+    def begin(self) -> None:
+        """Lend the vault the running event loop from now on."""
+        self._vault.run_units_on(asyncio.get_running_loop().call_soon_threadsafe)
+
+    def end(self) -> None:
+        """Take the event loop back from the vault, and end what works beside it. On the event loop's thread."""
         self._vault.run_units_on(None)
         self._slow_work.close()
         if self._transfers is not None:
             self._transfers.close()
-        await send({"type": "lifespan.shutdown.complete"})
 
     async def _answer(self, match: Match, scope: Scope, receive: Receive, request_id: str) -> Answer:
         operation = match.operation
