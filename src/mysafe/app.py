@@ -20,17 +20,25 @@ import uvicorn
 
 from mysafe.config import Settings
 from mysafe.crypto.aead import SealBroken
-from mysafe.crypto.root_key.key_file import KeyFileProvider, find_key_file
-from mysafe.crypto.root_key.provider import RootKeyRefused
+from mysafe.crypto.root_key.catalogue import NewProvider, new_provider
+from mysafe.crypto.root_key.passphrase import AskSecret
+from mysafe.crypto.root_key.provider import RootKeyProvider, RootKeyRefused
+from mysafe.domain.errors import Sealed
 from mysafe.domain.files import FileBounds
+from mysafe.domain.secret_text import SecretText
+from mysafe.opening import is_opened_by_people, nobody, root_means, root_provider
 from mysafe.protocol.compatibility import Compatibility
 from mysafe.server.api.admission import Admission, Rates
-from mysafe.server.api.endpoint import Api, Limits
+from mysafe.server.api.call import Answer
+from mysafe.server.api.endpoint import DOCUMENTED, Api, Limits
 from mysafe.server.api.transfers import Transfers
 from mysafe.server.limits import ConnectionLimits, limited_protocol
 from mysafe.server.logs import log_to_stderr
 from mysafe.server.origin import Proxies
 from mysafe.server.routes import OPEN_OPERATIONS, OPERATIONS, Routes
+from mysafe.server.sealing.control import ControlRefused, ControlSocket
+from mysafe.server.sealing.custodian import Custodian, Served
+from mysafe.server.sealing.gate import Gate
 from mysafe.services import health
 from mysafe.services import keys as key_ceremony
 from mysafe.services.accounts.key_rules import KeyRules
@@ -38,6 +46,9 @@ from mysafe.services.authentication import local_operator
 from mysafe.services.custody.history import Retention
 from mysafe.services.files.collector import Collector
 from mysafe.services.files.shelf import Shelf
+from mysafe.services.root import kit, slots
+from mysafe.services.root.slots import Slot
+from mysafe.services.root.unsealing import Unsealing
 from mysafe.services.unit_of_work import UnitOfWork
 from mysafe.services.vault import Vault
 from mysafe.storage.blobs.directory import DirectoryStore
@@ -70,6 +81,7 @@ REFUSALS: tuple[type[Exception], ...] = (
     StartRefused,
     StorageRefused,
     RootKeyRefused,
+    ControlRefused,
     key_ceremony.KeysRefused,
     SealBroken,
 )
@@ -83,36 +95,45 @@ def database_path(settings: Settings) -> Path:
     return settings.data / "vault.db"
 
 
-def key_path(settings: Settings) -> Path:
-    """Return the key file: as set, else from the systemd credentials directory, else beside the data directory."""
-    default = settings.data.with_name(settings.data.name + ".key")
-    return find_key_file(settings.key_file, default, os.environ)
-
-
-def root_key_complaint(settings: Settings) -> str | None:
-    """Return what is wrong with the key file, in one sentence, or None."""
-    try:
-        return KeyFileProvider(key_path(settings)).health()
-    except RootKeyRefused as refused:
-        return str(refused)
-
-
-def initialise(settings: Settings, *, clock: Clock = time.time) -> None:
-    """Make a new vault: data directory, root key file and an empty database.
+def initialise(
+    settings: Settings,
+    *,
+    clock: Clock = time.time,
+    ask: AskSecret = nobody,
+    shares: tuple[int, int] | None = None,
+    recovery_kit: Path | None = None,
+) -> list[SecretText]:
+    """Make a new vault: data directory, root key and an empty database; return shares that nobody has yet.
 
     An interrupted run leaves no half vault: the database gets its name at the very end. An existing key file is
     used again, never overwritten: it may open another vault.
 
+    Args:
+        settings: where, and the provider that opens the vault.
+        clock: Unix seconds.
+        ask: asks the operator for a new passphrase.
+        shares: how many are made, where the provider or the recovery kit consists of shares.
+        recovery_kit: a new file for another way to open the vault: shares if that is said and the provider itself does
+            not consist of them, a code without. If the provider does, its own shares are written there.
+
     Raises:
         InitRefused: the data directory is not empty, or there is a database already.
-        RootKeyRefused, StorageRefused: the key file or the database cannot be made.
+        RootKeyRefused, StorageRefused: the key or the database cannot be made, or the kit not written.
     """
+    if recovery_kit is not None:
+        kit.check_place(recovery_kit, settings.data)
     os.umask(0o077)
     data, database = settings.data.absolute(), database_path(settings).absolute()
     for directory in {data, database.parent}:
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     with _alone_in(data, InitRefused(f"another command is making a vault in {data}")):
-        _make_vault(settings, data, database, clock)
+        means = root_means(settings, ask, shares)
+        _check_empty(data, database)
+        made = [new_provider(settings.root_provider, means)]
+        if recovery_kit is not None and settings.root_provider != "shamir":
+            made.append(new_provider("shamir" if shares else "recovery", means))
+        _make_vault(data, database, made, clock, recovery_kit)
+        return [] if recovery_kit is not None else list(made[0].printed())
 
 
 @contextmanager
@@ -129,17 +150,19 @@ def _alone_in(data: Path, otherwise: Exception) -> Iterator[None]:
         os.close(descriptor)
 
 
-def _make_vault(settings: Settings, data: Path, database: Path, clock: Clock) -> None:
+def _check_empty(data: Path, database: Path) -> None:
     _remove_leftovers(database)
     if database.exists() or any(data.iterdir()):
         raise InitRefused(f"{data} is not empty: a vault is only made in an empty or new directory")
+
+
+def _make_vault(data: Path, database: Path, made: list[NewProvider], clock: Clock, recovery_kit: Path | None) -> None:
     data.chmod(0o700)
-    key = key_path(settings)
-    if not key.exists():
-        KeyFileProvider.create(key)
     scratch = database.with_name(f".{database.name}.{os.getpid()}.new")
     try:
-        _create_database(scratch, KeyFileProvider(key), clock)
+        _create_database(scratch, [one.provider for one in made], clock)
+        if recovery_kit is not None:
+            kit.write(recovery_kit, made[-1].provider.name, made[-1].printed(), data)
         os.replace(scratch, database)
     finally:
         _remove_leftovers(database)
@@ -153,11 +176,11 @@ def _remove_leftovers(database: Path) -> None:
         leftover.unlink(missing_ok=True)
 
 
-def _create_database(path: Path, provider: KeyFileProvider, clock: Clock) -> None:
+def _create_database(path: Path, providers: list[RootKeyProvider], clock: Clock) -> None:
     engine = SqliteEngine.create(path)
     try:
         vault_id = os.urandom(VAULT_ID_BYTES)
-        ceremony = partial(key_ceremony.create_keys, provider=provider, vault_id=vault_id, now=int(clock()))
+        ceremony = partial(key_ceremony.create_keys, providers=providers, vault_id=vault_id, now=int(clock()))
         vault = Vault(engine, engine.submit(ceremony).result(), clock=clock)
         vault.run(local_operator, _record_creation).result()
     finally:
@@ -176,14 +199,33 @@ def _sync_directory(path: Path) -> None:
         os.close(descriptor)
 
 
-def open_vault(settings: Settings, *, clock: Clock = time.time) -> Vault:
-    """Open an existing vault.
+def read_slots(settings: Settings) -> list[Slot]:
+    """Return the slots of the root key, without opening the vault. Raises StorageRefused."""
+    engine = SqliteEngine.open(database_path(settings))
+    try:
+        return engine.look(slots.list_slots).result()
+    finally:
+        engine.close()
+
+
+def _begin_unsealing(settings: Settings) -> Unsealing:
+    """Return what takes the secrets of the slot of these settings. Raises StorageRefused, KeysRefused, SealBroken."""
+    engine = SqliteEngine.open(database_path(settings))
+    try:
+        slot = engine.look(partial(key_ceremony.find_slot, provider=settings.root_provider)).result()
+    finally:
+        engine.close()
+    return Unsealing(slot, lambda provider: open_vault(settings, provider=provider))
+
+
+def open_vault(settings: Settings, *, clock: Clock = time.time, provider: RootKeyProvider | None = None) -> Vault:
+    """Open an existing vault with a provider; without one, with that of the settings, where nobody is asked.
 
     Raises:
         StorageRefused, RootKeyRefused, KeysRefused: it cannot be opened safely; the text says why.
     """
     os.umask(0o077)
-    provider = KeyFileProvider(key_path(settings))
+    provider = provider or root_provider(settings)
     engine = SqliteEngine.open(database_path(settings))
     try:
         keys = engine.look(partial(key_ceremony.open_keys, provider=provider)).result()
@@ -198,14 +240,7 @@ def open_vault(settings: Settings, *, clock: Clock = time.time) -> Vault:
 
 def asgi_app(vault: Vault, settings: Settings, *, ticks: Callable[[], int] = time.monotonic_ns) -> Api:
     """Return the web application of a vault. `ticks` are nanoseconds that never go back, for what is counted."""
-    compatibility = Compatibility(
-        is_mensagem_sent=settings.compat_mensagem,
-        unauthenticated_status=settings.compat_unauthenticated_status,
-        is_existence_hidden=settings.compat_hide_existence,
-        are_both_user_keys_sent=settings.compat_both_user_keys,
-        is_inactive_listed=settings.compat_list_inactive,
-        longest_note=settings.notes_max_characters,
-    )
+    compatibility = _compatibility(settings)
     limits = Limits(settings.request_seconds, settings.body_bytes)
     rates = Rates(
         settings.requests_per_second,
@@ -227,6 +262,40 @@ def asgi_app(vault: Vault, settings: Settings, *, ticks: Callable[[], int] = tim
     bounds = FileBounds(settings.files_max_bytes, settings.files_user_bytes or None, settings.files_total_bytes or None)
     api.accept_files(Transfers(vault, file_shelf(vault, settings), bounds, settings.files_bytes_per_second))
     return api
+
+
+def _compatibility(settings: Settings) -> Compatibility:
+    return Compatibility(
+        is_mensagem_sent=settings.compat_mensagem,
+        unauthenticated_status=settings.compat_unauthenticated_status,
+        is_existence_hidden=settings.compat_hide_existence,
+        are_both_user_keys_sent=settings.compat_both_user_keys,
+        is_inactive_listed=settings.compat_list_inactive,
+        longest_note=settings.notes_max_characters,
+    )
+
+
+def sealed_gate(settings: Settings) -> Gate:
+    """Return the gate before the API. What it refuses is worded by the door that was asked (contract 7: 503)."""
+    compatibility = _compatibility(settings)
+    find_operation = Routes().match
+
+    def refuse(method: str, raw_path: bytes) -> Answer:
+        match = find_operation(method, raw_path)
+        door = (match and match.operation.door) or DOCUMENTED
+        return door.answer_to(Sealed(), compatibility)
+
+    return Gate(refuse)
+
+
+def custodian(settings: Settings, gate: Gate) -> Custodian:
+    """Return what opens and seals the vault behind a gate."""
+
+    def serve_it(vault: Vault) -> Served:
+        return Served(vault, asgi_app(vault, settings), Collector(vault, file_shelf(vault, settings)))
+
+    begin = partial(_begin_unsealing, settings) if is_opened_by_people(settings) else None
+    return Custodian(gate, serve_it, partial(open_vault, settings), begin, REFUSALS)
 
 
 def file_shelf(vault: Vault, settings: Settings) -> Shelf:
@@ -288,21 +357,23 @@ def serve(settings: Settings) -> int:
 
 
 def _serve(settings: Settings) -> int:
-    vault = open_vault(settings)
+    gate = sealed_gate(settings)
+    keeper = custodian(settings, gate)
+    keeper.start()
     try:
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, _noticed)  # uvicorn stops on them, then raises them again
         gc.collect()
         gc.freeze()
         gc.set_threshold(*GC_THRESHOLDS)
-        server = web_server(asgi_app(vault, settings), settings)
-        collector = Collector(vault, file_shelf(vault, settings))
+        server = web_server(gate, settings)
+        control = ControlSocket(settings.data, keeper.handle)
         try:
             server.run()
         finally:
-            collector.close()
+            control.close()
     finally:
-        vault.close()
+        keeper.close()
     return 0 if server.started else 1
 
 

@@ -48,6 +48,17 @@ class Settings:
     the systemd credential `mysafe-root-key` if there is one, else the file named like the data directory with `.key`
     at the end, beside it."""
 
+    root_provider: str = "keyfile"
+    """What opens the vault at the start: `keyfile`, `passphrase`, `shamir`, `recovery`, `pkcs11`, `aws-kms`, `gcp-kms`,
+    `azure-kv` or `vault-transit`. The vault must have a slot of it."""
+
+    root_provider_file: Path | None = None
+    """TOML file, readable by its owner only, with a table for each provider that needs to know something."""
+
+    passphrase_file: Path | None = None
+    """File with the passphrase in one line, readable by its owner only and outside the data directory. Without it, a
+    server whose `root_provider` is `passphrase` starts sealed and waits for `mysafe unseal`."""
+
     host: str = "127.0.0.1"
     """Address to listen on. Other than loopback only with a TLS certificate, or behind trusted proxies."""
 
@@ -169,7 +180,7 @@ class Settings:
         return max(_SMALLEST_BODY_BYTES, 12 * self.notes_max_characters + 262_144)
 
 
-FLAGS = ("data", "database", "key_file", "host", "port")
+FLAGS = ("data", "database", "key_file", "root_provider", "host", "port")
 """Fields that the command line can set; the others belong into the settings file."""
 
 
@@ -227,7 +238,7 @@ def find_settings_file(environ: Mapping[str, str]) -> Path | None:
 
 def toml_key(name: str) -> tuple[str, str]:
     """Return table and key of a field in the settings file; the table is "" at the top."""
-    if name in {"data", "database", "key_file"}:
+    if name in {"data", "database", "key_file", "root_provider", "root_provider_file", "passphrase_file"}:
         return "", name
     for table in ("access_keys", "compat", "files", "items", "notes"):
         if name.startswith(f"{table}_"):
@@ -357,6 +368,12 @@ def _header(name: str, given: _Given) -> str:
     return str(given.value)
 
 
+def _provider(name: str, given: _Given) -> str:
+    if not re.fullmatch("[a-z0-9][a-z0-9-]{0,63}", _text(name, given)):
+        raise _refused(name, given, "the name of a root key provider")
+    return str(given.value)
+
+
 def _networks(name: str, given: _Given) -> tuple[Network, ...]:
     texts = given.value.split(",") if isinstance(given.value, str) else given.value
     if not isinstance(texts, list | tuple):
@@ -394,6 +411,9 @@ _READERS: dict[str, Callable[[str, _Given], object]] = {
     "data": _path,
     "database": _database,
     "key_file": _path,
+    "root_provider": _provider,
+    "root_provider_file": _path,
+    "passphrase_file": _path,
     "host": _text,
     "port": _number(0, 65_535, is_whole=True),
     "behind_proxy": _flag,
@@ -439,6 +459,10 @@ def _check_together(settings: Settings) -> None:
     if settings.key_file is not None and settings.key_file.is_relative_to(settings.data):
         raise SettingsRefused(
             "the key file lies in the data directory: whoever copies that would have both, so put it elsewhere"
+        )
+    if settings.passphrase_file is not None and settings.passphrase_file.is_relative_to(settings.data):
+        raise SettingsRefused(
+            "the passphrase file lies in the data directory: whoever copies that would have both, so put it elsewhere"
         )
     if (settings.tls_certificate is None) != (settings.tls_key is None):
         raise SettingsRefused("tls_certificate and tls_key are only useful together: set both or neither")

@@ -28,6 +28,7 @@ TABLES = frozenset(
 REVEALING_FILES = frozenset(
     {
         "src/mysafe/cli/access_keys.py",
+        "src/mysafe/cli/keys.py",
         "src/mysafe/crypto/password_hash.py",
         "src/mysafe/crypto/root_key/devices/machine_token.py",
         "src/mysafe/crypto/root_key/passphrase.py",
@@ -47,6 +48,7 @@ REVEALING_FILES = frozenset(
         "src/mysafe/services/payloads.py",
         "src/mysafe/services/principals.py",
         "src/mysafe/services/registry.py",
+        "src/mysafe/services/root/kit.py",
         "src/mysafe/services/accounts/passwords.py",
         "src/mysafe/services/accounts/users.py",
     }

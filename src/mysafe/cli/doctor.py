@@ -8,7 +8,8 @@ import time
 from functools import partial
 from pathlib import Path
 
-from mysafe import app
+from mysafe import app, opening
+from mysafe.cli.asking import ask_secret
 from mysafe.cli.errors import EXPLAINED, REFUSED, explain
 from mysafe.config import Loaded, Settings
 from mysafe.services import audit_trail, health
@@ -33,11 +34,20 @@ def _files(settings: Settings) -> list[Finding]:
     findings = [
         health.data_directory(settings.data),
         health.database_files(app.database_path(settings)),
-        health.key_place(app.key_path(settings), settings.data, app.root_key_complaint(settings)),
+        _root_key(settings),
     ]
     if settings.tls_key is not None:
         findings.append(health.private_file("TLS key", settings.tls_key))
     return findings
+
+
+def _root_key(settings: Settings) -> Finding:
+    complaint = opening.root_key_complaint(settings)
+    if settings.root_provider == "keyfile":
+        return health.key_place(opening.key_path(settings), settings.data, complaint)
+    if complaint is not None:
+        return Finding(State.UNSAFE, "root key", complaint)
+    return Finding(State.OK, "root key", f"from the provider {settings.root_provider}")
 
 
 def _machine() -> list[Finding]:
@@ -54,7 +64,7 @@ def _machine() -> list[Finding]:
 def _vault(settings: Settings) -> list[Finding]:
     """Open the vault and read one record of it; reading is an entry of the audit log, so writing works too."""
     try:
-        vault = app.open_vault(settings)
+        vault = app.open_vault(settings, provider=opening.root_provider(settings, ask_secret))
         try:
             findings = health.database(vault.engine)
             entries = vault.run(local_operator, partial(audit_trail.tail, limit=1)).result()

@@ -4,7 +4,8 @@
 from collections.abc import Callable
 from typing import TypeVar
 
-from mysafe import app
+from mysafe import app, opening
+from mysafe.cli.asking import ask_secret
 from mysafe.config import Loaded
 from mysafe.services.authentication import local_operator
 from mysafe.services.unit_of_work import UnitOfWork
@@ -14,7 +15,8 @@ T = TypeVar("T")
 
 def operate(loaded: Loaded, work: Callable[[UnitOfWork], T]) -> T:
     """Run a use case. Its effect is on disk when this returns."""
-    vault = app.open_vault(loaded.settings)
+    provider = opening.root_provider(loaded.settings, ask_secret)
+    vault = app.open_vault(loaded.settings, provider=provider)
     try:
         return vault.run(local_operator, work).result()
     finally:

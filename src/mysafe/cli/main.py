@@ -3,6 +3,7 @@
 
 import argparse
 import os
+import re
 import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -14,6 +15,9 @@ UMASK = 0o077
 
 MOST_LINES = 10_000
 """Most entries `mysafe audit tail` prints."""
+
+MOST_SHARES = 16
+"""Most shares of one slot."""
 
 INTERRUPTED = 130
 """Exit status after Ctrl-C, as shells report it."""
@@ -35,8 +39,9 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="mysafe", description="A self-hosted team vault.", allow_abbrev=False)
     parser.add_argument("--version", action="version", version=f"mysafe {__version__}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    _add(commands, "init", "make a new vault", "init")
+    _add_init(commands)
     _add_serve(commands)
+    _add_keys(commands)
     _add_users(_group(commands, "user", "users"))
     _add_groups(_group(commands, "group", "groups of users"))
     _add_access_keys(_group(commands, "access-key", "access keys of programs"))
@@ -65,7 +70,27 @@ def _add(
     parser.add_argument("--data", metavar="DIR", help="directory of the vault (or MYSAFE_DATA)")
     parser.add_argument("--database", metavar="URL", help="sqlite:///PATH (or MYSAFE_DATABASE); DIR/vault.db without")
     parser.add_argument("--key-file", metavar="FILE", help="root key file (or MYSAFE_KEY_FILE); DIR.key without")
+    parser.add_argument("--root-provider", metavar="P", help="what opens the vault (keyfile)")
     return parser
+
+
+def _add_init(commands: "_Commands[argparse.ArgumentParser]") -> None:
+    init = _add(commands, "init", "make a new vault", "init")
+    init.add_argument("--recovery-kit", metavar="FILE", help="write another way to open the vault, to be printed")
+    init.add_argument("--shares", metavar="T/N", type=_shares, help="make N shares of which T open the vault")
+
+
+def _add_keys(commands: "_Commands[argparse.ArgumentParser]") -> None:
+    keys = _group(commands, "keys", "the slots of the root key")
+    _add(keys, "slots", "list what can open the vault", "keys slots")
+    add = _add(keys, "add-slot", "add a way to open the vault", "keys add-slot")
+    add.add_argument("--provider", metavar="P", required=True, help="keyfile, passphrase, recovery, shamir, pkcs11, …")
+    add.add_argument("--shares", metavar="T/N", type=_shares, help="for shamir: N shares of which T open the vault")
+    add.add_argument("--kit", metavar="FILE", help="for recovery and shamir: write code or shares there, to be printed")
+    remove = _add(keys, "remove-slot", "remove a way to open the vault, never the last one", "keys remove-slot")
+    remove.add_argument("slot", metavar="ID", type=_slot, help="as `keys slots` prints it")
+    _add(commands, "unseal", "open the vault of a server on this machine, with what is typed", "unseal")
+    _add(commands, "seal", "close the vault of a server on this machine", "seal")
 
 
 def _add_serve(commands: "_Commands[argparse.ArgumentParser]") -> None:
@@ -198,6 +223,21 @@ def _moment(text: str) -> datetime:
     if moment <= datetime.now(UTC):
         raise argparse.ArgumentTypeError("already past")
     return moment
+
+
+def _shares(text: str) -> tuple[int, int]:
+    """Return how many shares open, of how many."""
+    found = re.fullmatch("([0-9]{1,2})/([0-9]{1,2})", text, re.ASCII)
+    threshold, total = map(int, found.groups()) if found else (0, 0)
+    if not 2 <= threshold <= total <= MOST_SHARES:
+        raise argparse.ArgumentTypeError(f"not T/N with 2 <= T <= N <= {MOST_SHARES}")
+    return threshold, total
+
+
+def _slot(text: str) -> int:
+    if not re.fullmatch("[0-9]{1,18}", text, re.ASCII):
+        raise argparse.ArgumentTypeError("not the number of a slot")
+    return int(text)
 
 
 def _count(text: str) -> int:

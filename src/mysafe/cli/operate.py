@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from functools import partial
 
 from mysafe import app
-from mysafe.cli import access_keys, doctor, groups, users
+from mysafe.cli import access_keys, doctor, groups, keys, users
 from mysafe.cli.errors import EXPLAINED, REFUSED, explain
 from mysafe.cli.local_vault import operate, printable
 from mysafe.cli.terminal import Command, Options
@@ -34,13 +34,6 @@ def run(options: Options) -> int:
         print(f"mysafe: {failure.sentence}", file=sys.stderr)
         return failure.exit_status
     return status
-
-
-def _init(options: Options, loaded: Loaded) -> int:
-    app.initialise(loaded.settings)
-    print(f"made a vault in {loaded.settings.data}")
-    print(f"its key is {app.key_path(loaded.settings)}: keep a copy of it, apart from copies of the vault")
-    return 0
 
 
 def _serve(options: Options, loaded: Loaded) -> int:
@@ -101,12 +94,12 @@ def _list_transfers(options: Options, loaded: Loaded) -> int:
 
 
 _COMMANDS: dict[str, Command] = {
-    "init": _init,
     "serve": _serve,
     "doctor": _doctor,
     **users.COMMANDS,
     **groups.COMMANDS,
     **access_keys.COMMANDS,
+    **keys.COMMANDS,
     "audit tail": _tail_audit,
     "transfer list": _list_transfers,
 }

@@ -183,7 +183,7 @@ def _read_line(connection: socket.socket) -> dict[str, Any]:
             raise ValueError("no line")
     whole = json.loads(received)
     if not isinstance(whole, dict):
-        raise ValueError("no object")  # noqa: TRY004  # to whoever reads lines this is one more wrong value
+        raise ValueError("no object")  # to whoever reads lines this is one more wrong value
     return whole
 
 

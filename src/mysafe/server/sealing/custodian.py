@@ -1,13 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """Open and seal the vault of a running server, as the local socket asks for it.
 
-    sealed  ──unseal──▶  open  ──seal──▶  sealed
+sealed  ──unseal──▶  open  ──seal──▶  sealed
 """
 
 import gc
 import logging
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from mysafe.domain.actions import Action
@@ -105,8 +105,7 @@ class Custodian:
         if self._served is not None:
             return None
         if self._begin_unsealing is None:
-            self._let_in(self._open_vault())
-            self._record(Action.VAULT_UNSEAL, ())
+            self._let_in(self._open_vault(), ())
             return None
         self._unsealing = self._unsealing or self._begin_unsealing()
         if not isinstance(secret, str):
@@ -120,7 +119,7 @@ class Custodian:
     def _seal(self) -> str | None:
         if self._served is None:
             return None
-        self._record(Action.VAULT_SEAL, ())
+        _record(self._served.vault, Action.VAULT_SEAL)
         if not self._gate.close(DRAIN_SECONDS):
             _log.warning("requests under way were cut off: they did not end in %d seconds", DRAIN_SECONDS)
         self._put_away()
@@ -128,22 +127,17 @@ class Custodian:
             self._unsealing = self._begin_unsealing()
         return None
 
-    def _let_in(self, vault: Vault, refusals: tuple[str, ...] | list[str] | None = None) -> None:
+    def _let_in(self, vault: Vault, refusals: Sequence[str] | None = None) -> None:
         self._served = None
         try:
             if refusals is not None:
-                vault.run(local_operator, lambda uow: uow.registry.record_sealing(Action.VAULT_UNSEAL, refusals)).result()
+                _record(vault, Action.VAULT_UNSEAL, refusals)
             served = self._serve(vault)
         except BaseException:
             vault.close()
             raise
         self._served = served
         self._gate.open(served.api)
-
-    def _record(self, action: Action, refusals: tuple[str, ...]) -> None:
-        if self._served is not None:
-            vault = self._served.vault
-            vault.run(local_operator, lambda uow: uow.registry.record_sealing(action, refusals)).result()
 
     def _put_away(self) -> None:
         served, self._served = self._served, None
@@ -161,3 +155,7 @@ class Custodian:
             return {"is_open": True}
         progress = self._unsealing.progress if self._unsealing else Progress("", 0, 0)
         return {"is_open": False, **progress._asdict()}
+
+
+def _record(vault: Vault, action: Action, refusals: Sequence[str] = ()) -> None:
+    vault.run(local_operator, lambda uow: uow.registry.record_sealing(action, refusals)).result()

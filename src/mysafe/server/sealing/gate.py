@@ -20,6 +20,9 @@ Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 
+LONGEST_WAIT_SECONDS = 30.0
+"""How long another thread waits for the event loop; it may end meanwhile."""
+
 LIVE, READY = b"/health/live", b"/health/ready"
 
 _HEADERS = ((b"cache-control", b"no-store"), (b"x-content-type-options", b"nosniff"))
@@ -133,7 +136,7 @@ class Gate:
         async def do() -> None:
             work()
 
-        asyncio.run_coroutine_threadsafe(do(), loop).result()
+        asyncio.run_coroutine_threadsafe(do(), loop).result(LONGEST_WAIT_SECONDS)
 
     def _health(self, path: bytes) -> Answer:
         if path == LIVE or self.is_open:

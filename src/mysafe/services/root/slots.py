@@ -4,7 +4,7 @@
 Wrapping may take a second, or wait for a service: it is done before the transaction that stores its result.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from typing import NamedTuple
 
@@ -67,13 +67,14 @@ def list_slots(tx: Transaction) -> list[Slot]:
     return _shown(vault_state.read_slots(tx))
 
 
-def add_slot(vault: Vault, opener: RootKeyProvider, provider: RootKeyProvider) -> int:
+def add_slot(vault: Vault, opener: RootKeyProvider, provider: RootKeyProvider, keep: Callable[[], None]) -> int:
     """Give the vault another slot and return its number.
 
     Args:
         vault: an open vault.
         opener: gives the root key once more.
         provider: opens the vault from now on, too.
+        keep: puts away what people must keep of the slot, before it is stored.
 
     Raises:
         KeysRefused: there is a slot of this provider; a second one could only be opened by trying.
@@ -86,6 +87,7 @@ def add_slot(vault: Vault, opener: RootKeyProvider, provider: RootKeyProvider) -
     root = vault.engine.look(partial(open_root, provider=opener)).result()
     slot_id = 1 + max(slot.slot_id for slot in slots)
     row = wrap_slot(provider, root.root_key, root.vault_id, slot_id, int(vault.clock()))
+    keep()
     vault.run(local_operator, partial(_store, row=row)).result()
     return slot_id
 
