@@ -18,7 +18,6 @@ MOST_PUBLIC_NAMES_OF_A_UNIT = 10
 TABLES = frozenset(
     {
         "src/mysafe/authz/decide.py",
-        "src/mysafe/config.py",
         "src/mysafe/storage/schema.py",
         "src/mysafe/storage/statements.py",
     }

@@ -223,7 +223,7 @@ def test_an_unknown_variable_is_refused_and_others_are_left_alone() -> None:
 
 
 def test_the_settings_file_is_the_named_one_or_the_default_one(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr("mysafe.config.SETTINGS_FILE", tmp_path / "mysafe.toml")
+    monkeypatch.setattr("mysafe.config.loading.SETTINGS_FILE", tmp_path / "mysafe.toml")
     assert find_settings_file({}) is None
     assert find_settings_file({"MYSAFE_CONFIG": "/x"}) == Path("/x")
     settings_file(tmp_path, "")
