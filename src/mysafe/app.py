@@ -12,7 +12,7 @@ import ssl
 import sys
 import time
 from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import partial
 from pathlib import Path
 
@@ -230,10 +230,10 @@ def asgi_app(vault: Vault, settings: Settings, *, ticks: Callable[[], int] = tim
 
 def file_shelf(vault: Vault, settings: Settings) -> Shelf:
     """Return where the contents of files are kept. Raises StartRefused, StorageRefused."""
-    return Shelf(vault.keys.vault_id, _blob_store(settings), free_bytes=settings.files_free_bytes)
+    return Shelf(vault.keys.vault_id, blob_store(settings), free_bytes=settings.files_free_bytes)
 
 
-def _blob_store(settings: Settings) -> BlobStore:
+def blob_store(settings: Settings) -> BlobStore:
     """Return the store of the settings. Raises StartRefused, StorageRefused."""
     if settings.files_store is None or settings.files_s3_file is None:
         return DirectoryStore(settings.data / "blobs")
@@ -273,7 +273,11 @@ def web_server(application: Application, settings: Settings) -> uvicorn.Server:
     )
 
 
-def serve(settings: Settings) -> int:
+Beside = Callable[[Vault], AbstractContextManager[None]]
+"""What is done besides serving, as long as the server runs."""
+
+
+def serve(settings: Settings, beside: Beside = lambda vault: nullcontext()) -> int:
     """Serve an existing vault until SIGINT or SIGTERM; requests in flight finish. Return the exit status."""
     clock = health.clock(time.time())
     if clock.state is health.State.UNSAFE:
@@ -281,12 +285,12 @@ def serve(settings: Settings) -> int:
     log_to_stderr()
     _harden()
     if not settings.data.is_dir():
-        return _serve(settings)  # which says what is missing
+        return _serve(settings, beside)  # which says what is missing
     with _alone_in(settings.data, StartRefused(f"another server serves the vault in {settings.data}")):
-        return _serve(settings)
+        return _serve(settings, beside)
 
 
-def _serve(settings: Settings) -> int:
+def _serve(settings: Settings, beside: Beside) -> int:
     vault = open_vault(settings)
     try:
         for number in (signal.SIGINT, signal.SIGTERM):
@@ -297,7 +301,8 @@ def _serve(settings: Settings) -> int:
         server = web_server(asgi_app(vault, settings), settings)
         collector = Collector(vault, file_shelf(vault, settings))
         try:
-            server.run()
+            with beside(vault):
+                server.run()
         finally:
             collector.close()
     finally:

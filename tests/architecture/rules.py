@@ -27,6 +27,7 @@ TABLES = frozenset(
 REVEALING_FILES = frozenset(
     {
         "src/mysafe/cli/access_keys.py",
+        "src/mysafe/crypto/age.py",
         "src/mysafe/crypto/password_hash.py",
         "src/mysafe/crypto/rsa_oaep.py",
         "src/mysafe/crypto/totp.py",

@@ -140,6 +140,9 @@ OPERATOR_ACTIONS = (ADMINISTRATOR_ACTIONS - TRANSFER_ACTIONS) | frozenset(
         Action.AUDIT_READ,
         Action.TRANSFER_LIST,
         Action.VAULT_CREATE,
+        Action.BACKUP_TAKE,
+        Action.BACKUP_RESTORE,
+        Action.BACKUP_PROVE,
     }
 )
 """What the local operator may do, besides what it may with access keys."""

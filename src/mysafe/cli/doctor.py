@@ -8,7 +8,7 @@ import time
 from functools import partial
 from pathlib import Path
 
-from mysafe import app
+from mysafe import app, backups
 from mysafe.cli.errors import EXPLAINED, REFUSED, explain
 from mysafe.config import Loaded, Settings
 from mysafe.services import audit_trail, health
@@ -20,7 +20,7 @@ _SWAPS = Path("/proc/swaps")
 
 def examine(loaded: Loaded) -> int:
     """Print all findings and settings; return the exit status: 1 if anything is unsafe."""
-    findings = [*_files(loaded.settings), *_machine(), *_vault(loaded.settings)]
+    findings = [*_files(loaded.settings), *_machine(), *_vault(loaded.settings), *_backups(loaded.settings)]
     for finding in findings:
         print(f"{finding.state:6}  {finding.subject}: {finding.text}")
     for field in dataclasses.fields(loaded.settings):
@@ -65,6 +65,11 @@ def _vault(settings: Settings) -> list[Finding]:
     if not entries:
         return [*findings, Finding(State.UNSAFE, "audit log", "it is empty: entries were removed outside the vault")]
     return [*findings, Finding(State.OK, "vault", f"it opens; its newest audit entry is number {entries[-1].id}")]
+
+
+def _backups(settings: Settings) -> list[Finding]:
+    now = int(time.time())
+    return [health.backup(what, *backups.last(settings, what), now) for what in ("taken", "proved")]
 
 
 def _shown(value: object) -> str:

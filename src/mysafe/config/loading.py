@@ -130,6 +130,8 @@ def _check_together(settings: Settings) -> None:
         raise SettingsRefused("client_certificate_header is only believed from trusted_proxies: set them too")
     if (settings.files_store is None) != (settings.files_s3_file is None):
         raise SettingsRefused("files_store and files_s3_file are only useful together: set both or neither")
+    if (settings.backup_directory is None) != (settings.backup_recipient is None):
+        raise SettingsRefused("backup_directory and backup_recipient are only useful together: set both or neither")
     if settings.behind_proxy != bool(settings.trusted_proxies):
         raise SettingsRefused("behind_proxy and trusted_proxies are only useful together: set both or neither")
     if not (_is_loopback(settings.host) or settings.tls_certificate or settings.behind_proxy):

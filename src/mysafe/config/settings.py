@@ -123,6 +123,18 @@ class Settings:
     """How long a version of an item is kept after it was replaced. Older ones are removed when the item changes, a
     hundred at a time, and cannot be restored. Unit: days; 0 keeps all for ever. Limits: 0 to 36500."""
 
+    backup_directory: Path | None = None
+    """Where the server puts a backup every day. Without it, it takes none by itself. Needs `backup_recipient`."""
+
+    backup_recipient: str | None = None
+    """The age recipient that these backups are encrypted to; its identity belongs on another machine."""
+
+    backup_at: int = 150
+    """When. Unit: minutes after midnight, UTC. Limits: 0 to 1439."""
+
+    backup_keep: int = 14
+    """How many of these backups are kept; older ones are removed. Limits: 1 to 10000."""
+
     notes_max_characters: int = 900
     """Longest text of a note. The largest accepted request body grows with it. Unit: Unicode code points.
     Limits: 1 to 1048576."""
@@ -164,7 +176,7 @@ def toml_key(name: str) -> tuple[str, str]:
     """Return table and key of a field in the settings file; the table is "" at the top."""
     if name in {"data", "database", "key_file"}:
         return "", name
-    for table in ("access_keys", "compat", "files", "items", "notes"):
+    for table in ("access_keys", "backup", "compat", "files", "items", "notes"):
         if name.startswith(f"{table}_"):
             return table, name.removeprefix(f"{table}_")
     return "server", name

@@ -147,3 +147,18 @@ def is_swap_encrypted(place: str) -> bool:
         return Path(f"/sys/block/{name}/dm/uuid").read_text(encoding="ascii").startswith("CRYPT-")
     except OSError:
         return False
+
+
+OLDEST_BACKUP_DAYS = {"taken": 7, "proved": 90}
+"""How old the last backup, and the last proof of one, may be before it is worth a word."""
+
+
+def backup(what: str, at: int, file: str, now: int) -> Finding:
+    """Check when a backup was last `taken` or `proved`, in Unix seconds, 0 for never."""
+    subject = f"backup {what}"
+    if not at:
+        command = "mysafe backup FILE" if what == "taken" else "mysafe backup prove FILE"
+        return Finding(State.WARN, subject, f"never, as far as is known here: run `{command}`")
+    days = (now - at) // 86_400
+    state = State.WARN if days > OLDEST_BACKUP_DAYS[what] else State.OK
+    return Finding(state, subject, f"{days} days ago, {file}")
