@@ -150,7 +150,7 @@ def test_a_backup_taken_under_load_answers_byte_for_byte_the_same(
         status, answer = other.call("POST", "/api/mysafe/password", BODY, other.token(scene.key))
         entity = answer["password_entity"]
         assert status == 201
-        assert int(entity["identifier"]) > 10_000  # type: ignore[index, call-overload]  # an entity
+        assert int(entity["identifier"]) > 10_000  # type: ignore[index]  # an entity
     finally:
         other.stop()
 

@@ -61,7 +61,7 @@ class Manifest(NamedTuple):
         try:
             fields = json.loads(data)
             number = fields.pop("format")
-        except (ValueError, AttributeError, KeyError, RecursionError):
+        except (ValueError, AttributeError, TypeError, KeyError, RecursionError):
             refuse("it has no manifest that can be read")
         if number != FORMAT:
             refuse(f"it has the format {number!r:.20}, and this version reads format {FORMAT}")
@@ -178,7 +178,10 @@ class _Hashing:
         self._hash = hashlib.sha256()
 
     def read(self, size: int = -1) -> bytes:
-        data = self._source.read(size)
+        try:
+            data = self._source.read(size)
+        except tarfile.TarError:
+            refuse("it is damaged or cut short")
         self._hash.update(data)
         return data
 
