@@ -14,6 +14,7 @@ from dataclasses import dataclass, fields
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from pathlib import Path
 from typing import NamedTuple, TypeAlias
+from urllib.parse import parse_qsl, urlsplit
 
 from mysafe.domain.files import LARGEST_FILE_BYTES
 
@@ -40,8 +41,16 @@ class Settings:
     default."""
 
     database: str | None = None
-    """Database address, `sqlite:///PATH` (four slashes before an absolute path). Without it, `vault.db` in the
-    data directory."""
+    """Database address: `sqlite:///PATH` (four slashes before an absolute path), or `postgresql://USER@HOST/DATABASE`
+    without a password. Without it, `vault.db` in the data directory. See [PostgreSQL](postgresql.md)."""
+
+    database_password_file: Path | None = None
+    """File with the password of the PostgreSQL user, readable by its owner only. Without it, the server asks for none,
+    or libpq's own password file has it."""
+
+    database_connections: int = 8
+    """How many connections to PostgreSQL there may be at once, each with a thread of its own. SQLite has one that
+    writes, and two that read. Limits: 2 to 200."""
 
     key_file: Path | None = None
     """File with the key that opens the vault, readable by its owner only and outside the data directory. Without it,
@@ -164,6 +173,11 @@ class Settings:
     Limits: 1 to 1073741824."""
 
     @property
+    def is_on_postgresql(self) -> bool:
+        """Whether the database is a PostgreSQL server, and not a file of this machine."""
+        return self.database is not None and self.database.startswith(("postgresql://", "postgres://"))
+
+    @property
     def body_bytes(self) -> int:
         """The largest request body: 1 MiB, more when notes may be long (twelve bytes of JSON hold a code point)."""
         return max(_SMALLEST_BODY_BYTES, 12 * self.notes_max_characters + 262_144)
@@ -227,7 +241,7 @@ def find_settings_file(environ: Mapping[str, str]) -> Path | None:
 
 def toml_key(name: str) -> tuple[str, str]:
     """Return table and key of a field in the settings file; the table is "" at the top."""
-    if name in {"data", "database", "key_file"}:
+    if name in {"data", "database", "database_password_file", "database_connections", "key_file"}:
         return "", name
     for table in ("access_keys", "compat", "files", "items", "notes"):
         if name.startswith(f"{table}_"):
@@ -373,14 +387,22 @@ def _networks(name: str, given: _Given) -> tuple[Network, ...]:
 def _database(name: str, given: _Given) -> str:
     address = _text(name, given)
     # The address may hold a password, so it is not repeated.
-    if address.startswith(("postgresql:", "postgresql+", "postgres:")):
-        raise SettingsRefused(
-            f"{name} ({given.source}) names PostgreSQL, which this version cannot use yet: use SQLite"
-        )
+    if address.startswith(("postgresql://", "postgres://")):
+        if _has_password(address):
+            raise SettingsRefused(
+                f"{name} ({given.source}) may not hold a password: put it into a file, for database_password_file"
+            )
+        return address
     path = address.removeprefix("sqlite:///")
     if path == address or not path or "?" in path:
-        raise _refused(name, given, "sqlite:///PATH")
+        raise _refused(name, given, "sqlite:///PATH or postgresql://USER@HOST/DATABASE")
     return "sqlite:///" + os.path.abspath(path)
+
+
+def _has_password(address: str) -> bool:
+    """Return whether a PostgreSQL address holds a password, before the host or among its parameters."""
+    user = address.partition("://")[2].partition("/")[0].rpartition("@")[0]
+    return ":" in user or "password" in {name for name, _ in parse_qsl(urlsplit(address).query, keep_blank_values=True)}
 
 
 def _object_store(name: str, given: _Given) -> str:
@@ -393,6 +415,8 @@ def _object_store(name: str, given: _Given) -> str:
 _READERS: dict[str, Callable[[str, _Given], object]] = {
     "data": _path,
     "database": _database,
+    "database_password_file": _path,
+    "database_connections": _number(2, 200, is_whole=True),
     "key_file": _path,
     "host": _text,
     "port": _number(0, 65_535, is_whole=True),
@@ -448,6 +472,8 @@ def _check_together(settings: Settings) -> None:
         raise SettingsRefused("client_certificate_header is only believed from trusted_proxies: set them too")
     if (settings.files_store is None) != (settings.files_s3_file is None):
         raise SettingsRefused("files_store and files_s3_file are only useful together: set both or neither")
+    if settings.database_password_file is not None and not settings.is_on_postgresql:
+        raise SettingsRefused("database_password_file is only useful with a PostgreSQL database: set database too")
     if settings.behind_proxy != bool(settings.trusted_proxies):
         raise SettingsRefused("behind_proxy and trusted_proxies are only useful together: set both or neither")
     if not (_is_loopback(settings.host) or settings.tls_certificate or settings.behind_proxy):
