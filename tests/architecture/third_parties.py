@@ -21,6 +21,7 @@ HOMES: dict[str, tuple[str, ...]] = {
         "src/mysafe/server/api/manage/",
         "src/mysafe/services/payloads.py",
     ),
+    "psycopg": ("src/mysafe/storage/postgres/",),
     "pyrage": ("src/mysafe/crypto/age.py",),
     "sqlalchemy": ("src/mysafe/storage/",),
     "uvicorn": ("src/mysafe/server/", "src/mysafe/app.py"),

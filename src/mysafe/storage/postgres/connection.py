@@ -167,13 +167,12 @@ class Connection:
         while True:
             while not link.is_busy():
                 result = link.get_result()
-                if result is None:
-                    if link.status != pq.ConnStatus.OK:
-                        raise Broken
-                    continue  # the end of one statement's answer
-                if result.status == pq.ExecStatus.PIPELINE_SYNC:
+                if result is not None and result.status == pq.ExecStatus.PIPELINE_SYNC:
                     return results
-                results.append(result)
+                if result is not None:
+                    results.append(result)
+                elif link.status != pq.ConnStatus.OK:
+                    raise Broken  # else it is the end of one statement's answer
             if not (self._poll if is_sent else self._poll_both).poll(ANSWER_SECONDS * 1000):
                 raise Broken
             link.consume_input()
