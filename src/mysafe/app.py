@@ -128,7 +128,7 @@ def _initialise_on_postgresql(settings: Settings, clock: Clock) -> None:
         data.chmod(0o700)
         if not key.exists():
             KeyFileProvider.create(key)
-        _fill(_postgresql(settings, is_new=True), KeyFileProvider(key), clock)
+        _fill(postgresql(settings, is_new=True), KeyFileProvider(key), clock)
         _sync_directory(data.parent)
 
 
@@ -220,11 +220,12 @@ def open_vault(settings: Settings, *, clock: Clock = time.time) -> Vault:
 def open_engine(settings: Settings) -> Engine:
     """Return the database of these settings, open. Raises StorageRefused."""
     if settings.is_on_postgresql:
-        return _postgresql(settings, is_new=False)
+        return postgresql(settings, is_new=False)
     return SqliteEngine.open(database_path(settings))
 
 
-def _postgresql(settings: Settings, *, is_new: bool) -> Engine:
+def postgresql(settings: Settings, *, is_new: bool) -> Engine:
+    """Return the PostgreSQL database of these settings, open; a new one has no vault. Raises StorageRefused."""
     try:
         from mysafe.storage.postgres.engine import PostgresEngine  # noqa: PLC0415  # not everybody has what it needs
     except ImportError:

@@ -8,6 +8,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -25,6 +26,8 @@ from mysafe.services.backup.taking import Sealing
 from mysafe.services.vault import Vault
 from mysafe.storage.blobs.directory import DirectoryStore
 from mysafe.storage.copies.sqlite import copy_database
+from mysafe.storage.copies.transfer import copy_rows
+from mysafe.storage.sqlite_lane import SqliteEngine
 
 REFUSALS: tuple[type[Exception], ...] = (BackupRefused, age.AgeRefused)
 """What is raised here with one sentence for the operator, besides `app.REFUSALS`."""
@@ -66,8 +69,22 @@ def take(settings: Settings, target: Path, sealing: Sealing, *, vault: Vault | N
 
 
 def _copying(settings: Settings) -> taking.CopyDatabase:
-    source = app.database_path(settings)
-    return lambda into: copy_database(source, into)
+    if settings.is_on_postgresql:
+        return partial(_copy_rows, settings)
+    return partial(copy_database, app.database_path(settings))
+
+
+def _copy_rows(settings: Settings, into: Path) -> None:
+    """Fill a new SQLite database with the rows of another engine, as of one moment."""
+    source = app.open_engine(settings)
+    try:
+        target = SqliteEngine.create(into)
+        try:
+            copy_rows(source, target, lambda table, rows: None)
+        finally:
+            target.close()
+    finally:
+        source.close()
 
 
 @contextmanager
@@ -94,6 +111,8 @@ def restore(
         as `take`; the data directory is as it was then.
     """
     data = settings.data.absolute()
+    if settings.is_on_postgresql:
+        raise BackupRefused("a backup is restored into a SQLite database: do that, then run mysafe migrate-database")
     if data.exists() and any(data.iterdir()):
         raise BackupRefused(f"{data} is not empty: a backup is only restored into an empty or new directory")
     data.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -141,7 +160,7 @@ def prove(settings: Settings, file: Path, opening: Opening) -> Restored:
         key = app.key_path(settings)
         there = dataclasses.replace(settings, files_store=None, files_s3_file=None, key_file=key)
         restored = _unpack(there, file, opening, new, is_verified=True, ids_ahead=0)
-    if app.database_path(settings).exists():
+    if settings.is_on_postgresql or app.database_path(settings).exists():
         with _opened(settings, None) as vault:
             if vault.keys.vault_id.hex() != restored.manifest.vault_id:
                 raise BackupRefused("the backup is whole, but it is one of another vault")

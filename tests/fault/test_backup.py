@@ -129,7 +129,7 @@ def before(scene: Scene) -> list[str]:
 
 def _another(scene: Scene, directory: Path) -> Installation:
     """Return an empty place with the key of the vault."""
-    other = Installation(directory)
+    other = Installation(directory, is_on_sqlite=True)
     shutil.rmtree(other.data)
     shutil.copy(scene.live.data.with_suffix(".key"), other.data.with_suffix(".key"))
     return other
@@ -165,6 +165,7 @@ def test_tokens_of_before_end_with_a_restore(scene: Scene, before: list[str], tm
         other.stop()
 
 
+@pytest.mark.sqlite("there is no such file on PostgreSQL")
 def test_a_copy_of_the_database_file_alone_is_found_out(scene: Scene, before: list[str], tmp_path: Path) -> None:
     """The control: this is how backups lose what was acknowledged, and `set(before) <= listed` must see it."""
     other = _another(scene, tmp_path)

@@ -45,6 +45,9 @@ def _parser() -> argparse.ArgumentParser:
     _add(transfers, "list", "print all transfers, newest first", "transfer list")
     _add(commands, "doctor", "say what is unsafe", "doctor")
     _add_backups(commands)
+    move = _add(commands, "migrate-database", "copy the vault into another kind of database", "migrate-database")
+    move.add_argument("--from", metavar="URL", dest="source", required=True, help="where the vault is")
+    move.add_argument("--to", metavar="URL", dest="target", required=True, help="a new or empty database")
     return parser
 
 

@@ -5,7 +5,14 @@ Order: default < settings file < environment < flag. `docs/operate/configure.md`
 Rooms receive values; only `app` and `cli` see `Settings`.
 """
 
-from mysafe.config.loading import SETTINGS_FILE, Loaded, find_settings_file, load_settings, load_with_sources
+from mysafe.config.loading import (
+    SETTINGS_FILE,
+    Loaded,
+    find_settings_file,
+    load_settings,
+    load_with_sources,
+    parse_database,
+)
 from mysafe.config.settings import FLAGS, Network, Settings, SettingsRefused, toml_key, variable
 
 __all__ = [
@@ -18,6 +25,7 @@ __all__ = [
     "find_settings_file",
     "load_settings",
     "load_with_sources",
+    "parse_database",
     "toml_key",
     "variable",
 ]

@@ -148,3 +148,8 @@ def _is_loopback(host: str) -> bool:
         return host == "localhost" or ip_address(host).is_loopback
     except ValueError:
         return False
+
+
+def parse_database(name: str, address: str) -> str:
+    """Return the address of a database that an option of that name gives. Raises SettingsRefused."""
+    return str(READERS["database"](name, Given(address, "command line")))

@@ -9,7 +9,6 @@ from typing import BinaryIO, NamedTuple
 
 from mysafe.crypto import age
 from mysafe.domain.actions import Action
-from mysafe.domain.ids import Kind
 from mysafe.domain.secret_text import SecretText
 from mysafe.services.authentication import local_operator
 from mysafe.services.backup.archive import (
@@ -29,10 +28,8 @@ from mysafe.services.backup.taking import read_manifest
 from mysafe.services.vault import Vault
 from mysafe.storage.blobs.store import BlobStore
 from mysafe.storage.copies.sqlite import is_sound, move_ids_on
+from mysafe.storage.copies.transfer import SEQUENCES
 from mysafe.storage.migrations import KNOWN
-
-SEQUENCES = (*(kind.value for kind in Kind), "users", "groups", "access_keys", "tokens", "transfers")
-"""What ids are counted for."""
 
 
 class Opening(NamedTuple):
