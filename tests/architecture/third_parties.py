@@ -21,6 +21,7 @@ HOMES: dict[str, tuple[str, ...]] = {
         "src/mysafe/server/api/manage/",
         "src/mysafe/services/payloads.py",
     ),
+    "psycopg": ("src/mysafe/storage/postgres/",),
     "sqlalchemy": ("src/mysafe/storage/",),
     "uvicorn": ("src/mysafe/server/", "src/mysafe/app.py"),
     "uvloop": ("src/mysafe/server/", "src/mysafe/app.py"),
