@@ -22,10 +22,10 @@ COMPILE := env -u PIP_FIND_LINKS $(PY) -m piptools compile --quiet --generate-ha
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help run test files check fmt format lint types arch docs cov bench model fuzz lock vectors clean
+.PHONY: help run test test-pg check-pg files check fmt format lint types arch docs cov bench model fuzz lock vectors clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
 	@echo "  PYTHON=python3.12 picks another interpreter for .venv"
 
 run: $(VENV)/.runtime ## create demo data and serve it on 127.0.0.1:8080
@@ -60,6 +60,12 @@ docs: $(VENV)/.runtime ## write docs/api/openapi.json; check that links and make
 	@$(PY) tools/api_doc.py $(DOCS)
 	@$(PY) tools/check_docs.py
 
+test-pg: $(VENV)/.dev ## as test, but on a private PostgreSQL server (T=path, ARGS=)
+	@$(PY) tools/private_postgres.py $(PY) -m pytest $(ARGS) $(T)
+
+check-pg: T := tests/postgres tests/unit/storage tests/contract tests/fault tests/property
+check-pg: test-pg ## what of it continuous integration runs
+
 cov: $(VENV)/.dev ## run the tests and show what they do not reach
 	@$(PY) -m pytest --cov --cov-report=term-missing $(ARGS) $(T)
 
@@ -77,6 +83,8 @@ fuzz: $(VENV)/.dev ## play generated requests against a server (FUZZ_SECONDS=120
 lock: $(VENV)/.dev ## write the lock files anew from pyproject.toml (ARGS=--upgrade for newer versions)
 	$(COMPILE) $(ARGS) --build-deps-for editable --output-file requirements.lock pyproject.toml
 	$(COMPILE) $(ARGS) --extra s3 --constraint requirements.lock --output-file requirements-s3.lock pyproject.toml
+	$(COMPILE) $(ARGS) --extra postgres --constraint requirements.lock --output-file requirements-postgres.lock \
+		pyproject.toml
 	$(COMPILE) $(ARGS) --build-deps-for editable --extra dev --constraint requirements.lock \
 		--output-file requirements-dev.lock pyproject.toml
 

@@ -1,7 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""From the settings to what opens the vault: the root key provider, and what it is made of."""
+"""From the settings to an open vault: its database, its root key provider, its store of contents."""
 
 import os
+import time
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from mysafe.config import Settings
@@ -12,6 +15,102 @@ from mysafe.crypto.root_key.private_file import read_secret_line
 from mysafe.crypto.root_key.provider import RootKeyProvider, RootKeyRefused
 from mysafe.crypto.root_key.shares import SharesWanted
 from mysafe.domain.secret_text import SecretText
+from mysafe.services import keys as key_ceremony
+from mysafe.services.accounts.key_rules import KeyRules
+from mysafe.services.custody.history import Retention
+from mysafe.services.files.shelf import Shelf
+from mysafe.services.root import slots
+from mysafe.services.root.slots import Slot
+from mysafe.services.root.unsealing import Unsealing
+from mysafe.services.vault import Vault
+from mysafe.storage.blobs.directory import DirectoryStore
+from mysafe.storage.blobs.store import BlobStore
+from mysafe.storage.engine import Engine, StorageRefused
+from mysafe.storage.postgres.secret_file import read_secret_file
+from mysafe.storage.sqlite_lane import SqliteEngine
+
+Clock = Callable[[], float]
+
+
+def database_path(settings: Settings) -> Path:
+    """Return where the SQLite database of these settings lies; only for settings that have one."""
+    if settings.database:
+        return Path(settings.database.removeprefix("sqlite:///"))
+    return settings.data / "vault.db"
+
+
+def open_engine(settings: Settings) -> Engine:
+    """Return the database of these settings, open. Raises StorageRefused."""
+    if settings.is_on_postgresql:
+        return postgresql(settings, is_new=False)
+    return SqliteEngine.open(database_path(settings))
+
+
+def postgresql(settings: Settings, *, is_new: bool) -> Engine:
+    """Return the PostgreSQL database of these settings, open; a new one has no vault. Raises StorageRefused."""
+    try:
+        from mysafe.storage.postgres.engine import PostgresEngine  # noqa: PLC0415  # not everybody has what it needs
+    except ImportError:
+        raise StorageRefused("PostgreSQL needs a library that is not there: install mysafe[postgres]") from None
+    file = settings.database_password_file
+    password = None if file is None else read_secret_file(file)
+    make = PostgresEngine.create if is_new else PostgresEngine.open
+    return make(str(settings.database), password, connections=settings.database_connections)
+
+
+def open_vault(settings: Settings, *, clock: Clock = time.time, provider: RootKeyProvider | None = None) -> Vault:
+    """Open an existing vault with a provider; without one, with that of the settings, where nobody is asked.
+
+    Raises:
+        StorageRefused, RootKeyRefused, KeysRefused: it cannot be opened safely; the text says why.
+    """
+    os.umask(0o077)
+    provider = provider or root_provider(settings)
+    engine = open_engine(settings)
+    try:
+        keys = engine.look(partial(key_ceremony.open_keys, provider=provider)).result()
+    except BaseException:
+        engine.close()
+        raise
+    rules = KeyRules(settings.access_keys_rsa_bits, is_secret_kept=settings.access_keys_reveal == "reauth")
+    retention = Retention(settings.items_versions_kept_days, settings.items_erase_after_days)
+    node = f"{os.uname().nodename}:{os.getpid()}"
+    return Vault(engine, keys, clock=clock, node=node, key_rules=rules, retention=retention)
+
+
+def read_slots(settings: Settings) -> list[Slot]:
+    """Return the slots of the root key, without opening the vault. Raises StorageRefused."""
+    engine = open_engine(settings)
+    try:
+        return engine.look(slots.list_slots).result()
+    finally:
+        engine.close()
+
+
+def begin_unsealing(settings: Settings) -> Unsealing:
+    """Return what takes the secrets of the slot of these settings. Raises StorageRefused, KeysRefused, SealBroken."""
+    engine = open_engine(settings)
+    try:
+        slot = engine.look(partial(key_ceremony.find_slot, provider=settings.root_provider)).result()
+    finally:
+        engine.close()
+    return Unsealing(slot, lambda provider: open_vault(settings, provider=provider))
+
+
+def file_shelf(vault: Vault, settings: Settings) -> Shelf:
+    """Return where the contents of files are kept. Raises StorageRefused."""
+    return Shelf(vault.keys.vault_id, blob_store(settings), free_bytes=settings.files_free_bytes)
+
+
+def blob_store(settings: Settings) -> BlobStore:
+    """Return the store of the settings. Raises StorageRefused."""
+    if settings.files_store is None or settings.files_s3_file is None:
+        return DirectoryStore(settings.data / "blobs")
+    try:
+        from mysafe.storage.blobs.s3 import open_s3  # noqa: PLC0415  # not everybody has what it needs
+    except ImportError:
+        raise StorageRefused("files_store needs a library that is not there: install mysafe[s3]") from None
+    return open_s3(settings.files_store, settings.files_s3_file)
 
 
 def key_path(settings: Settings) -> Path:

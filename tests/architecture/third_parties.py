@@ -22,6 +22,8 @@ HOMES: dict[str, tuple[str, ...]] = {
         "src/mysafe/services/payloads.py",
     ),
     "pkcs11": ("src/mysafe/crypto/root_key/devices/pkcs11_token.py",),
+    "psycopg": ("src/mysafe/storage/postgres/",),
+    "pyrage": ("src/mysafe/crypto/age.py",),
     "sqlalchemy": ("src/mysafe/storage/",),
     "uvicorn": ("src/mysafe/server/", "src/mysafe/app.py"),
     "uvloop": ("src/mysafe/server/", "src/mysafe/app.py"),

@@ -148,9 +148,9 @@ REFUSED: dict[str, tuple[Callable[[Place], object], str]] = {
         lambda place: place.environ.update(MYSAFE_HOST=EVERYWHERE, MYSAFE_BEHIND_PROXY="true"),
         "trusted_proxies",
     ),
-    "PostgreSQL": (
+    "a password in the address of the database": (
         lambda place: place.environ.update(MYSAFE_DATABASE="postgresql://u:8jhfy@db/v"),
-        "PostgreSQL, which this version cannot use yet",
+        "may not hold a password",
     ),
 }
 

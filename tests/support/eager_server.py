@@ -5,7 +5,7 @@ import os
 import sys
 from typing import Any
 
-from mysafe import app
+from mysafe import app, opening
 from mysafe.config import load_settings
 from mysafe.services.vault import Vault
 from tests.support.early_engine import EarlyEngine
@@ -15,14 +15,14 @@ COMMIT_DELAY_SECONDS = 0.2
 
 def main() -> int:
     settings = load_settings({"port": int(sys.argv[2])}, os.environ, None)
-    real_open = app.open_vault
+    real_open = opening.open_vault
 
     def eager_open(settings: Any, **options: Any) -> Vault:
         vault = real_open(settings, **options)
         vault.engine = EarlyEngine(vault.engine, COMMIT_DELAY_SECONDS)
         return vault
 
-    app.open_vault = eager_open
+    opening.open_vault = eager_open
     return app.serve(settings)
 
 

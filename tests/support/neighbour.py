@@ -6,14 +6,14 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from mysafe import app
+from mysafe import app, opening
 from tests.support.server import RunningServer
 
 
 @contextmanager
 def neighbour(server: RunningServer) -> Iterator[str]:
     """Serve the same vault once more and yield the address."""
-    vault = app.open_vault(server.settings)
+    vault = opening.open_vault(server.settings)
     web = app.web_server(app.asgi_app(vault, server.settings), server.settings)
     thread = threading.Thread(target=web.run, daemon=True)
     thread.start()

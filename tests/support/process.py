@@ -11,6 +11,9 @@ import time
 from http.client import HTTPConnection
 from pathlib import Path
 
+from mysafe.config import load_settings
+from tests.support import databases
+
 COMMAND = [sys.executable, "-m", "mysafe.cli.main"]
 
 UNTHROTTLED = {
@@ -30,9 +33,10 @@ def free_port() -> int:
 class Installation:
     """A vault on disk and, while it runs, the process that serves it. Nothing of it is outside its directory."""
 
-    def __init__(self, directory: Path, serve: list[str] | None = None) -> None:
+    def __init__(self, directory: Path, serve: list[str] | None = None, *, is_on_sqlite: bool = False) -> None:
         self.data = directory / "data"
         self.log = directory / "server.log"
+        self.settings = load_settings({"data": self.data, **({} if is_on_sqlite else databases.chosen())}, {}, None)
         self._temporary = directory / "tmp"
         self._temporary.mkdir()
         self.port = free_port()
@@ -59,11 +63,11 @@ class Installation:
         )
         return done.returncode, done.stdout, done.stderr
 
-    def start(self) -> float:
+    def start(self, *options: str) -> float:
         """Start serving and return the seconds until the first answer."""
         began = time.monotonic()
         with self.log.open("ab") as log:
-            command = [*self._serve, "--port", str(self.port)]
+            command = [*self._serve, "--port", str(self.port), *options]
             self._process = subprocess.Popen(command, env=self._environment(), stdout=log, stderr=log)
         while not self._answers():
             assert self._process.poll() is None, "the server ended by itself"
@@ -124,7 +128,10 @@ class Installation:
 
     def _environment(self) -> dict[str, str]:
         own = {"MYSAFE_DATA": str(self.data), "TMPDIR": str(self._temporary)}
-        return {**os.environ, **UNTHROTTLED, **own}
+        if self.settings.database is not None:
+            own["MYSAFE_DATABASE"] = self.settings.database
+        environ = {name: value for name, value in os.environ.items() if name != "MYSAFE_TEST_DATABASE"}
+        return {**environ, **UNTHROTTLED, **own}
 
 
 def exchange(

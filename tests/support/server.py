@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 import httpx
 import uvicorn
 
-from mysafe import app
+from mysafe import app, making, opening
 from mysafe.config import Settings, load_settings
 from mysafe.crypto.rsa_oaep import new_pair
 from mysafe.domain.access_keys import AccessKeyChange, AccessKeyDraft, RsaPair
@@ -27,6 +27,7 @@ from mysafe.services.authentication import local_operator
 from mysafe.services.unit_of_work import UnitOfWork
 from mysafe.services.vault import Vault
 from mysafe.storage.engine import Engine, Unit
+from tests.support import databases
 
 T = TypeVar("T")
 
@@ -67,6 +68,7 @@ class FaultyEngine(Engine):
 
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
+        self.is_shared = engine.is_shared  # type: ignore[misc]  # as the real one
         self.fault: str | None = None
 
     def enqueue(self, unit: Unit) -> None:
@@ -112,12 +114,19 @@ class RunningServer:
     """A vault with its web server. Everything is made in `directory`."""
 
     def __init__(self, directory: Path, **overrides: object) -> None:
-        arguments = {"data": directory / "data", "port": 0, "request_seconds": 5, **UNTHROTTLED, **overrides}
+        arguments = {
+            "data": directory / "data",
+            "port": 0,
+            "request_seconds": 5,
+            **UNTHROTTLED,
+            **databases.chosen(),
+            **overrides,
+        }
         self.settings: Settings = load_settings(arguments, {}, None)
-        app.initialise(self.settings)
+        making.initialise(self.settings)
         self.clock = MovableClock()
         self.ticks = Ticks()
-        self.vault: Vault = app.open_vault(self.settings, clock=self.clock)
+        self.vault: Vault = opening.open_vault(self.settings, clock=self.clock)
         self.engine = FaultyEngine(self.vault.engine)
         self.vault.engine = self.engine
         self._names = (f"actor{number}" for number in itertools.count(1))

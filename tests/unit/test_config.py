@@ -135,7 +135,9 @@ def test_an_empty_variable_is_not_set() -> None:
         ({"compat_unauthenticated_status": 403}, "401 or 404"),
         ({"compat_mensagem": "maybe"}, "true or false"),
         ({"compat_mensagem": 1}, "true or false"),
-        ({"database": "postgresql://mysafe:8jhfy@db/mysafe"}, "PostgreSQL, which this version cannot use yet"),
+        ({"database": "postgresql://mysafe:8jhfy@db/mysafe"}, "may not hold a password"),
+        ({"database": "postgresql://mysafe@db/mysafe?password=8jhfy"}, "may not hold a password"),
+        ({"database_password_file": "/a"}, "only useful with a PostgreSQL database"),
         ({"database": "mysql://x"}, "sqlite:///PATH"),
         ({"database": "sqlite:///"}, "sqlite:///PATH"),
         ({"database": "sqlite:///v.db?mode=ro"}, "sqlite:///PATH"),
@@ -223,7 +225,7 @@ def test_an_unknown_variable_is_refused_and_others_are_left_alone() -> None:
 
 
 def test_the_settings_file_is_the_named_one_or_the_default_one(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr("mysafe.config.SETTINGS_FILE", tmp_path / "mysafe.toml")
+    monkeypatch.setattr("mysafe.config.loading.SETTINGS_FILE", tmp_path / "mysafe.toml")
     assert find_settings_file({}) is None
     assert find_settings_file({"MYSAFE_CONFIG": "/x"}) == Path("/x")
     settings_file(tmp_path, "")

@@ -144,6 +144,9 @@ OPERATOR_ACTIONS = (ADMINISTRATOR_ACTIONS - TRANSFER_ACTIONS) | frozenset(
         Action.VAULT_UNSEAL,
         Action.SLOT_ADD,
         Action.SLOT_REMOVE,
+        Action.BACKUP_TAKE,
+        Action.BACKUP_RESTORE,
+        Action.BACKUP_PROVE,
     }
 )
 """What the local operator may do, besides what it may with access keys."""

@@ -8,7 +8,7 @@ import time
 from functools import partial
 from pathlib import Path
 
-from mysafe import app, opening
+from mysafe import app, backups, opening
 from mysafe.cli.asking import ask_secret
 from mysafe.cli.errors import EXPLAINED, REFUSED, explain
 from mysafe.config import Loaded, Settings
@@ -21,7 +21,7 @@ _SWAPS = Path("/proc/swaps")
 
 def examine(loaded: Loaded) -> int:
     """Print all findings and settings; return the exit status: 1 if anything is unsafe."""
-    findings = [*_files(loaded.settings), *_machine(), *_vault(loaded.settings)]
+    findings = [*_files(loaded.settings), *_machine(), *_vault(loaded.settings), *_backups(loaded.settings)]
     for finding in findings:
         print(f"{finding.state:6}  {finding.subject}: {finding.text}")
     for field in dataclasses.fields(loaded.settings):
@@ -33,9 +33,11 @@ def examine(loaded: Loaded) -> int:
 def _files(settings: Settings) -> list[Finding]:
     findings = [
         health.data_directory(settings.data),
-        health.database_files(app.database_path(settings)),
+        *([] if settings.is_on_postgresql else [health.database_files(opening.database_path(settings))]),
         _root_key(settings),
     ]
+    if settings.database_password_file is not None:
+        findings.append(health.private_file("database password", settings.database_password_file))
     if settings.tls_key is not None:
         findings.append(health.private_file("TLS key", settings.tls_key))
     return findings
@@ -64,7 +66,7 @@ def _machine() -> list[Finding]:
 def _vault(settings: Settings) -> list[Finding]:
     """Open the vault and read one record of it; reading is an entry of the audit log, so writing works too."""
     try:
-        vault = app.open_vault(settings, provider=opening.root_provider(settings, ask_secret))
+        vault = opening.open_vault(settings, provider=opening.root_provider(settings, ask_secret))
         try:
             findings = health.database(vault.engine)
             entries = vault.run(local_operator, partial(audit_trail.tail, limit=1)).result()
@@ -75,6 +77,11 @@ def _vault(settings: Settings) -> list[Finding]:
     if not entries:
         return [*findings, Finding(State.UNSAFE, "audit log", "it is empty: entries were removed outside the vault")]
     return [*findings, Finding(State.OK, "vault", f"it opens; its newest audit entry is number {entries[-1].id}")]
+
+
+def _backups(settings: Settings) -> list[Finding]:
+    now = int(time.time())
+    return [health.backup(what, *backups.last(settings, what), now) for what in ("taken", "proved")]
 
 
 def _shown(value: object) -> str:

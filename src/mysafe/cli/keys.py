@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from mysafe import app, opening
+from mysafe import making, opening
 from mysafe.cli.asking import ask_secret, secret_lines
 from mysafe.cli.errors import REFUSED
 from mysafe.cli.terminal import Command, Options, line, moment
@@ -29,7 +29,7 @@ def init(options: Options, loaded: Loaded) -> int:
     """Make a vault."""
     settings = loaded.settings
     recovery_kit = Path(options.recovery_kit) if options.recovery_kit else None
-    shares = app.initialise(settings, ask=ask_secret, shares=options.shares, recovery_kit=recovery_kit)
+    shares = making.initialise(settings, ask=ask_secret, shares=options.shares, recovery_kit=recovery_kit)
     print(f"made a vault in {settings.data}")
     if settings.root_provider == "keyfile":
         print(f"its key is {opening.key_path(settings)}: keep a copy of it, apart from copies of the vault")
@@ -42,7 +42,7 @@ def init(options: Options, loaded: Loaded) -> int:
 
 
 def _list(options: Options, loaded: Loaded) -> int:
-    for slot in app.read_slots(loaded.settings):
+    for slot in opening.read_slots(loaded.settings):
         print(_slot_line(slot))
     return 0
 
@@ -57,7 +57,7 @@ def _add(options: Options, loaded: Loaded) -> int:
     if recovery_kit is not None:
         kit.check_place(recovery_kit, settings.data)
     opener = RememberedRoot(opening.root_provider(settings, ask_secret))
-    vault = app.open_vault(settings, provider=opener)
+    vault = opening.open_vault(settings, provider=opener)
     try:
         made = opening.slot_provider(settings, options.provider, ask_secret, options.shares)
         keep = partial(_keep, made.printed, recovery_kit, options.provider, settings.data)
@@ -81,7 +81,7 @@ def _keep(printed: Callable[[], Sequence[SecretText]], file: Path | None, provid
 
 
 def _remove(options: Options, loaded: Loaded) -> int:
-    vault = app.open_vault(loaded.settings, provider=opening.root_provider(loaded.settings, ask_secret))
+    vault = opening.open_vault(loaded.settings, provider=opening.root_provider(loaded.settings, ask_secret))
     try:
         left = vault.run(local_operator, partial(slots.remove_slot, slot_id=options.slot)).result()
     finally:

@@ -4,7 +4,7 @@
 from collections.abc import Callable
 from typing import TypeVar
 
-from mysafe import app, opening
+from mysafe import opening
 from mysafe.cli.asking import ask_secret
 from mysafe.config import Loaded
 from mysafe.services.authentication import local_operator
@@ -16,7 +16,7 @@ T = TypeVar("T")
 def operate(loaded: Loaded, work: Callable[[UnitOfWork], T]) -> T:
     """Run a use case. Its effect is on disk when this returns."""
     provider = opening.root_provider(loaded.settings, ask_secret)
-    vault = app.open_vault(loaded.settings, provider=provider)
+    vault = opening.open_vault(loaded.settings, provider=provider)
     try:
         return vault.run(local_operator, work).result()
     finally:

@@ -49,6 +49,10 @@ def _parser() -> argparse.ArgumentParser:
     transfers = _group(commands, "transfer", "transfers of the items of users who left")
     _add(transfers, "list", "print all transfers, newest first", "transfer list")
     _add(commands, "doctor", "say what is unsafe", "doctor")
+    _add_backups(commands)
+    move = _add(commands, "migrate-database", "copy the vault into another kind of database", "migrate-database")
+    move.add_argument("--from", metavar="URL", dest="source", required=True, help="where the vault is")
+    move.add_argument("--to", metavar="URL", dest="target", required=True, help="a new or empty database")
     return parser
 
 
@@ -211,6 +215,26 @@ def _add_audit(commands: "_Commands[argparse.ArgumentParser]") -> None:
     tail = _add(commands, "tail", "print the newest entries, oldest first", "audit tail")
     tail.add_argument("--lines", metavar="N", type=_count, default=20, help="how many (20)")
     tail.add_argument("--json", action="store_true", help="one JSON object a line")
+
+
+def _add_backups(commands: "_Commands[argparse.ArgumentParser]") -> None:
+    take = _add(
+        commands, "backup", "copy the vault into an encrypted file, or prove that such a file is whole", "backup"
+    )
+    take.add_argument(
+        "words", metavar="[prove] FILE", nargs="*", help="the new file; after `prove`, the one to restore and open"
+    )
+    take.add_argument("--schedule", action="store_true", help="print when the server takes backups by itself")
+    take.add_argument("--recipient", metavar="AGE", help="encrypt it to this age recipient, instead of a passphrase")
+    restore = _add(commands, "restore", "make the vault of a backup in an empty directory", "restore")
+    restore.add_argument("file", metavar="FILE", help="what `mysafe backup` made")
+    restore.add_argument("--verify", action="store_true", help="open every record before the vault gets its name")
+    restore.add_argument(
+        "--ids-ahead", metavar="N", type=int, help="skip as many ids, which the lost vault may have given (10000)"
+    )
+    for one in (take, restore):
+        one.add_argument("--passphrase-file", metavar="FILE", help="its first line is the passphrase; asked without")
+        one.add_argument("--identity", metavar="FILE", help="the age identity that opens it")
 
 
 def _moment(text: str) -> datetime:

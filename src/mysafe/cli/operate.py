@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from functools import partial
 
-from mysafe import app
-from mysafe.cli import access_keys, doctor, groups, keys, users
+from mysafe import app, backups
+from mysafe.cli import access_keys, backup, databases, doctor, groups, keys, users
 from mysafe.cli.errors import EXPLAINED, REFUSED, explain
 from mysafe.cli.local_vault import operate, printable
 from mysafe.cli.terminal import Command, Options
@@ -29,7 +29,7 @@ def run(options: Options) -> int:
         # Whoever read our output is gone. What is left in the buffer must not be written at exit once more.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return REFUSED
-    except (*EXPLAINED, *app.REFUSALS) as error:
+    except (*EXPLAINED, *app.REFUSALS, *backups.REFUSALS) as error:
         failure = explain(error)
         print(f"mysafe: {failure.sentence}", file=sys.stderr)
         return failure.exit_status
@@ -38,7 +38,7 @@ def run(options: Options) -> int:
 
 def _serve(options: Options, loaded: Loaded) -> int:
     try:
-        return app.serve(loaded.settings)
+        return app.serve(loaded.settings, partial(backups.schedulers, loaded.settings))
     except SystemExit:
         return REFUSED  # uvicorn's way to say that it cannot listen; its own line on standard error says why
 
@@ -100,6 +100,8 @@ _COMMANDS: dict[str, Command] = {
     **groups.COMMANDS,
     **access_keys.COMMANDS,
     **keys.COMMANDS,
+    **backup.COMMANDS,
+    **databases.COMMANDS,
     "audit tail": _tail_audit,
     "transfer list": _list_transfers,
 }

@@ -58,13 +58,14 @@ def texts(
     for name in names:
         value = fields.get(name)
         if value is not None:
-            found[name] = _tags(name, value) if name == TAGS else _text(name, value)
+            text = _tags(name, value) if name == TAGS else _text(name, value)
         elif is_update:
             continue
         else:
-            found[name] = ""
-        if name in required and (not found[name] or found[name].isspace()):
+            text = ""
+        if name in required and (not text or text.isspace()):
             raise MissingField(name)
+        found[name] = text
     return found
 
 

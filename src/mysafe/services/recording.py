@@ -126,12 +126,12 @@ class Recorder:
             self._node,
             actor.user_id,
             actor.access_key_id,
-            action.value,
+            action,
             subject.kind,
             subject.id,
             subject.version,
             subject.digest,
-            result.value,
+            result,
             origin.request_id,
         )
         details = payloads.encode_details(Details(origin.address, origin.agent, subject.name, reason))

@@ -20,6 +20,7 @@ from mysafe.services.recording import Recorder, Subject, open_row
 from mysafe.storage import audit_log, vault_state
 from mysafe.storage import principals as store
 from mysafe.storage.blobs.rows import BlobRows
+from mysafe.storage.copies.tables import drop_tokens
 from mysafe.storage.engine import Transaction
 from mysafe.storage.principals import ACCESS_KEYS, GROUPS, TOKENS, TRANSFERS, USERS, RecordRow, RecordTable
 from mysafe.storage.vault_state import SlotRow
@@ -87,6 +88,17 @@ class Registry:
     def slots(self) -> list[SlotRow]:
         """Return the slots of the root key, ascending by id. They open nothing by themselves."""
         return vault_state.read_slots(self._tx)
+
+    def record_backup(self, action: Action, name: str) -> None:
+        """Record that a backup is taken or was proved; `name` says which."""
+        self._recorder.permit(action)
+        self._recorder.allowed(action, Subject(name=name))
+
+    def begin_after_restore(self, name: str) -> None:
+        """End every access token, since some may have been revoked after the backup, and record the restoring."""
+        self._recorder.permit(Action.BACKUP_RESTORE)
+        drop_tokens(self._tx)
+        self._recorder.allowed(Action.BACKUP_RESTORE, Subject(name=name))
 
     def record_upload(self) -> BlobRows:
         """Record that the actor may begin to upload a new file, and return where its blob is entered."""

@@ -2,7 +2,7 @@
 """From names to shares and back (contract 9, rules 1 to 7)."""
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import NamedTuple
 
 from mysafe.crypto.blind_index import caseless
@@ -26,7 +26,7 @@ def resolve(
     granted_by: UserId,
     users: Iterable[ShareRequest],
     groups: Iterable[ShareRequest],
-    present: Iterable[AclEntry] = (),
+    present: Collection[AclEntry] = (),
 ) -> Resolved:
     """Return the shares asked for.
 
@@ -45,9 +45,11 @@ def resolve(
             entry = AclEntry(PrincipalType.USER, user.id, can_edit, granted_by, now)
             of_users[user.id] = entry, NamedShare(user.username, can_edit)
     of_groups: dict[int, tuple[AclEntry, NamedShare]] = {}
-    nameable, already = NameableGroups(principals, granted_by), _present_groups(principals, present)
+    nameable = NameableGroups(principals, granted_by)
+    already = _present_groups(principals, present) if present else {}
     for name, can_edit in groups:
-        group = (already.get(caseless(name)) or nameable.find(name)) if name is not None else None
+        group = already.get(caseless(name)) if already and name is not None else None
+        group = group or (nameable.find(name) if name is not None else None)
         if group is None:
             unshared.append(UnsharedName(PrincipalType.GROUP, name))
         else:

@@ -126,25 +126,8 @@ class UnitOfWork:
         """
         kind = kind_of(draft.secret)
         self._recorder.permit(Action.ITEM_CREATE)
-        self._recorder.attempt(Action.ITEM_CREATE, Subject(kind, name=draft.name))
-        now, owner = self.principals.now, self.actor.user_id
-        meta = ItemMeta(
-            name=draft.name,
-            url=draft.url,
-            username=draft.username,
-            tags=draft.tags,
-            acl=acl,
-            is_active=True,
-            owner_id=owner,
-            author_id=owner,
-            created_at=now,
-            updated_at=now,
-            identifier_code=draft.identifier_code,
-            method=draft.method,
-            file_name=draft.file_name,
-            media_type=draft.media_type,
-            size_bytes=draft.size_bytes,
-        )
+        self._recorder.attempt(Action.ITEM_CREATE, Subject(kind, 0, 0, b"", draft.name))
+        meta = draft.meta(acl, self.actor.user_id, self.principals.now)
         ref = ItemRef(kind, ItemId(self._tx.next_id(kind)))
         row = seal_item(self._keys, ref, 1, meta, payloads.encode_secret(draft.secret))
         try:

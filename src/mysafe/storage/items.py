@@ -7,6 +7,7 @@ from typing import NamedTuple
 from sqlalchemy import ColumnElement, bindparam, delete, func, literal_column, select, text, union, update
 from sqlalchemy import insert as insert_into
 
+from mysafe.domain.errors import Busy
 from mysafe.storage.engine import Transaction
 from mysafe.storage.schema import grants_idx, group_members_idx, item_versions, items
 from mysafe.storage.statements import Row, Statement, compile_statement, insert_all
@@ -89,7 +90,7 @@ _KEEP = compile_statement(
         ),
     ),
     ("kind", "id", "version"),
-)
+)._replace(failure=Busy)  # somebody else kept the same version just now
 _DROP_GRANT = compile_statement(
     delete(grants_idx).where(*(column == bindparam(column.name) for column in grants_idx.columns)),
     tuple(column.name for column in grants_idx.columns),
@@ -122,7 +123,10 @@ def insert(tx: Transaction, row: ItemRow, grants: Grants) -> None:
     Raises:
         UniqueClash: its identifier code is taken.
     """
-    tx.execute(_INSERT, *row)
+    if row.ident_bidx is None:
+        tx.write(_INSERT, *row)  # nothing it could clash with
+    else:
+        tx.execute(_INSERT, *row)
     if grants:
         tx.execute_many(_INSERT_GRANT, _grant_rows(row, grants))
 
@@ -138,8 +142,7 @@ def replace(tx: Transaction, row: ItemRow, before: Grants, after: Grants) -> boo
     Raises:
         UniqueClash: its identifier code is taken.
     """
-    if not tx.execute(_KEEP, row.kind, row.id, row.version - 1):
-        return False
+    tx.write(_KEEP, row.kind, row.id, row.version - 1)
     if not tx.execute(_REPLACE, *row[2:], row.kind, row.id, row.version - 1):
         return False
     dropped, added = set(before) - set(after), set(after) - set(before)

@@ -17,6 +17,8 @@ IDS_AT_ONCE = 64
 
 MOST_REMEMBERED = 8192
 
+_UNKNOWN = object()
+
 _TAKE_BLOCK = (
     "INSERT INTO sequences (name, next) VALUES (?1, max(1, ?2) + ?3)"
     " ON CONFLICT (name) DO UPDATE SET next = max(next, ?2) + ?3 RETURNING next"
@@ -59,14 +61,14 @@ class SqliteTransaction:
 
     def remembered(self, statement: Statement, value: Value, build: Callable[[Row], R]) -> R | None:
         """Return what `build` makes of a row, from memory if neither we nor another connection changed anything."""
-        known = self._remembered.get((statement.text, value))
-        if known is None:
+        key = statement.text, value
+        known = self._remembered.get(key, _UNKNOWN)
+        if known is _UNKNOWN:
             row = self.row(statement, value)
-            if row is None:
-                return None
+            known = None if row is None else build(row)
             if len(self._remembered) >= MOST_REMEMBERED:
                 self._remembered.clear()
-            known = self._remembered[statement.text, value] = build(row)
+            self._remembered[key] = known
         return known  # type: ignore[return-value]  # a statement is used with one kind of `build`
 
     def execute(self, statement: Statement, *values: Value) -> int:
@@ -79,6 +81,16 @@ class SqliteTransaction:
         if statement.changes_remembered:
             self._remembered.clear()
         return self._connection.changes()
+
+    def write(self, statement: Statement, *values: Value) -> None:
+        """Run a change whose number of rows does not matter."""
+        self.has_written = True
+        try:
+            self._run(statement.text, values)
+        except apsw.Error as error:
+            raise self._failed(error) from error
+        if statement.changes_remembered:
+            self._remembered.clear()
 
     def execute_many(self, statement: Statement, rows: Iterable[Row]) -> None:
         """Run a change once for each row of values."""

@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from mysafe.protocol import body as body_module
+from tests.support.file_client import upload
 from tests.support.json_cases import CASES, Case, Verdict
 from tests.support.server import RunningServer
 
@@ -27,7 +28,7 @@ BODIES = {
     "note": {"name": "n", "note": "c"},
     "secretapi": {"name": "n", "url": "l", "client_id": "i"},
 }
-ROUTES = ["token", *(f"{method} {kind}" for kind in BODIES for method in ("create", "PUT", "POST"))]
+ROUTES = ["token", *(f"{method} {kind}" for kind in BODIES for method in ("create", "PUT", "POST")), "PUT file"]
 
 NOT_JSON = "1001: Request body is not valid JSON"
 
@@ -51,6 +52,9 @@ def route(server: RunningServer, name: str, owner: str) -> Route:
         return Route("POST", "/api/oauth2/token", json.dumps(request).encode(), "", 200, hint)
     method, kind = name.split()
     token = server.new_token(owner)
+    if kind == "file":
+        path = f"/api/mysafe/file/update/{upload(server, token, b'content')}"
+        return Route(method, path, b'{"name": "n", "notes": "c"}', token, 200, NOT_JSON)
     good = json.dumps(BODIES[kind]).encode()
     if method == "create":
         return Route("POST", f"/api/mysafe/{kind}", good, token, 201, NOT_JSON)

@@ -78,6 +78,9 @@ def _utf8(name: str, value: bytes) -> str:
 
 JSON = (b"content-type", b"application/json")
 
+Headers = tuple[tuple[bytes, bytes], ...]
+"""Names and values, in the order they are sent."""
+
 
 class Outgoing(NamedTuple):
     """A part of a content that is sent instead of a body: from `start` up to `stop`."""
@@ -92,7 +95,7 @@ class Answer(NamedTuple):
 
     status: int
     body: bytes
-    headers: tuple[tuple[bytes, bytes], ...] = ()
+    headers: Headers = ()
     content_type: tuple[bytes, bytes] = JSON
     outgoing: Outgoing | None = None
 

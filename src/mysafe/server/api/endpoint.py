@@ -201,7 +201,8 @@ class Api:
             value = await self._begun(step, identify, origin, deadline)
             if operation.action in _REVEALING:
                 self._admission.opened(headers.get(b"authorization"), caller.address)
-            return await self._followed(step.encode(value), identify, origin, deadline)
+            after = step.encode(value)
+            return after if isinstance(after, Answer) else await self._followed(after, identify, origin, deadline)
         except VaultError as error:
             if isinstance(error, NotAuthenticated | CallForbidden):
                 self._admission.forget(headers.get(b"authorization"), caller.address)

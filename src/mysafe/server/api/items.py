@@ -15,7 +15,7 @@ from mysafe.protocol.identifiers import parse_identifier
 from mysafe.protocol.items import Wire, parse_filter, read_change
 from mysafe.protocol.notes import NOTES
 from mysafe.protocol.passwords import PASSWORDS
-from mysafe.server.api.call import Answer, Call, Operation, Step
+from mysafe.server.api.call import Answer, Call, Headers, Operation, Step
 from mysafe.server.api.conditions import expected_versions, tag
 from mysafe.services import items
 
@@ -92,12 +92,12 @@ def ref_of(wire: Wire, call: Call) -> ItemRef:
 
 def changed(wire: Wire, call: Call, status: int, text: str, view: ItemView) -> Answer:
     """Return the answer to a create or an update."""
-    return _success(call, status, text, wire.changed_key, wire.changed(view))._replace(headers=_tag(view))
+    return _success(call, status, text, wire.changed_key, wire.changed(view), _tag(view))
 
 
 def _entity(wire: Wire, call: Call, view: ItemView) -> Answer:
     entity = wire.entity(view, call.compatibility)
-    return _success(call, 200, codes.SUCCESS, wire.entity_key, entity)._replace(headers=_tag(view))
+    return _success(call, 200, codes.SUCCESS, wire.entity_key, entity, _tag(view))
 
 
 def _lines(wire: Wire, call: Call, listed: list[ListedItem]) -> Answer:
@@ -108,10 +108,10 @@ def _switched(call: Call, done: str, was_so: str, has_changed: bool) -> Answer: 
     return _success(call, 200, done if has_changed else was_so, None, None)
 
 
-def _success(call: Call, status: int, text: str, key: str | None, entity: object) -> Answer:
+def _success(call: Call, status: int, text: str, key: str | None, entity: object, headers: Headers = ()) -> Answer:
     mensagem = call.compatibility.is_mensagem_sent
-    return Answer(status, envelope.success(status, text, key, entity, mensagem=mensagem))
+    return Answer(status, envelope.success(status, text, key, entity, mensagem=mensagem), headers)
 
 
-def _tag(view: ItemView) -> tuple[tuple[bytes, bytes], ...]:
+def _tag(view: ItemView) -> Headers:
     return (tag(view.item.version),)

@@ -8,14 +8,13 @@ import gc
 import logging
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 from mysafe.domain.actions import Action
 from mysafe.domain.errors import TooMany, VaultError
 from mysafe.domain.secret_text import SecretText
 from mysafe.server.sealing.gate import Gate, OpenApi
 from mysafe.services.authentication import local_operator
-from mysafe.services.files.collector import Collector
 from mysafe.services.root.unsealing import Progress, Unsealing
 from mysafe.services.vault import Vault
 
@@ -25,12 +24,19 @@ DRAIN_SECONDS = 30.0
 """How long requests under way may take to end when the vault is sealed."""
 
 
+class Worker(Protocol):
+    """What works beside the server, in a thread of its own."""
+
+    def close(self) -> None:
+        """End it; what it is doing is finished first."""
+
+
 class Served(NamedTuple):
-    """An open vault, its web application, and what tidies up behind uploads."""
+    """An open vault, its web application, and what works beside it."""
 
     vault: Vault
     api: OpenApi
-    collector: Collector
+    workers: Sequence[Worker]
 
 
 class Custodian:
@@ -143,7 +149,8 @@ class Custodian:
         served, self._served = self._served, None
         if served is None:
             return
-        served.collector.close()
+        for worker in served.workers:
+            worker.close()
         served.vault.close()
         del served
         # What was frozen at the start of the server would never be looked at: the keys are to go now.

@@ -71,6 +71,12 @@ def open_version(keys: VaultKeys, row: VersionRow) -> tuple[RecordKey, ItemMeta]
         raise
 
 
+def check_opens(keys: VaultKeys, row: ItemRow | VersionRow) -> None:
+    """Open both parts of an item or of a replaced version, and forget them. Raises SealBroken, PayloadUnknown."""
+    key, _ = open_version(keys, row) if isinstance(row, VersionRow) else _open(keys, row)
+    payloads.decode_secret(_KINDS[row.kind], key.open_secret(row.secret))
+
+
 def _open(keys: VaultKeys, row: ItemRow | VersionRow) -> tuple[RecordKey, ItemMeta]:
     address = RecordAddress("items", row.kind, row.id, row.owner_id, row.version)
     key = keys.cipher.unwrap(address, row.dek)

@@ -3,7 +3,7 @@
 
 from pathlib import Path
 
-from mysafe import app
+from mysafe import opening
 from mysafe.services.files.collector import collect
 from tests.contract.api.manage.scene import Person, Scene
 from tests.contract.api.manage.test_transfers import Leaving
@@ -47,9 +47,9 @@ def test_the_contents_of_an_erased_file_are_collected_and_those_of_others_stay(s
     replace(person, identifier, b"second", "b.txt")
     assert len(blobs(scene) - before) == 3
     person.switch("file", "inactive", identifier)
-    assert collect(server.vault, app.file_shelf(server.vault, server.settings), age_seconds=-1) == 0
+    assert collect(server.vault, opening.file_shelf(server.vault, server.settings), age_seconds=-1) == 0
     assert person.ask("POST", f"/items/file/{identifier}/erase").status_code == 200
-    assert collect(server.vault, app.file_shelf(server.vault, server.settings), age_seconds=-1) == 2
+    assert collect(server.vault, opening.file_shelf(server.vault, server.settings), age_seconds=-1) == 2
     assert len(blobs(scene) - before) == 1
     assert download(server, person.token, kept).content == b"of another file"
     assert download(server, person.token, identifier).status_code == 400

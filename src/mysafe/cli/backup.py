@@ -1,0 +1,124 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The commands `mysafe backup` and `mysafe restore`."""
+
+import getpass
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+
+from mysafe import backups
+from mysafe.backups import Restored
+from mysafe.cli.errors import USAGE
+from mysafe.cli.terminal import Command, Options, moment
+from mysafe.config import Loaded, Settings
+from mysafe.domain.errors import InvalidField, MissingField
+from mysafe.domain.secret_text import SecretText
+from mysafe.services.backup.restoring import Opening
+from mysafe.services.backup.taking import Sealing
+
+LONGEST_SECRET_BYTES = 65_536
+
+
+def _backup(options: Options, loaded: Loaded) -> int:
+    match options.words:
+        case [] if options.schedule:
+            return _print_schedule(loaded.settings)
+        case ["prove", file]:
+            return _prove(Path(file), options, loaded)
+        case [file] if file != "prove":
+            return _take(Path(file), options, loaded)
+        case _:
+            print("mysafe: give FILE, or prove FILE, or --schedule", file=sys.stderr)
+            return USAGE
+
+
+def _take(file: Path, options: Options, loaded: Loaded) -> int:
+    recipient = options.recipient or (None if options.passphrase_file else loaded.settings.backup_recipient)
+    sealing = Sealing(recipient=recipient) if recipient else Sealing(passphrase=_passphrase(options, is_new=True))
+    manifest = backups.take(loaded.settings, file, sealing)
+    records = sum(manifest.counts.values())
+    print(f"took a backup of {records} rows and {len(manifest.blobs)} contents of files: {file}")
+    print("the key of the vault is not in it: keep a copy of it elsewhere")
+    return 0
+
+
+def _prove(file: Path, options: Options, loaded: Loaded) -> int:
+    restored = backups.prove(loaded.settings, file, _opening(options))
+    _print_restored(f"the backup {file} is whole", restored)
+    return 0
+
+
+def _restore(options: Options, loaded: Loaded) -> int:
+    ahead = backups.IDS_AHEAD if options.ids_ahead is None else options.ids_ahead
+    if ahead < 0:
+        raise InvalidField("--ids-ahead")
+    restored = backups.restore(
+        loaded.settings, Path(options.file), _opening(options), is_verified=options.verify, ids_ahead=ahead
+    )
+    _print_restored(f"made the vault in {loaded.settings.data}", restored)
+    print("every access token ended: programs ask for new ones")
+    return 0
+
+
+def _print_restored(done: str, restored: Restored) -> None:
+    manifest = restored.manifest
+    print(f"{done}: taken {moment(manifest.taken_at)} by version {manifest.version}")
+    opened = f", {restored.opened.records} records opened" if restored.opened else ", records not opened"
+    print(f"{sum(manifest.counts.values())} rows, {len(manifest.blobs)} contents of files{opened}")
+    print(f"newest audit entry {manifest.audit_id}; {restored.seconds:.1f} s")
+    for blob_id in restored.left_out:
+        print(f"the content {blob_id} is missing: its item was erased while the backup was taken")
+
+
+def _print_schedule(settings: Settings) -> int:
+    schedule = backups.schedule(settings)
+    if schedule is None:
+        print("the server takes no backups by itself: set backup_directory and backup_recipient")
+    else:
+        due = schedule.next_run(datetime.now(UTC))
+        print(f"next {due.isoformat(timespec='minutes')}, into {schedule.directory}, {schedule.keep} are kept")
+    for what in ("taken", "proved"):
+        last = backups.last(settings, what)
+        print(f"last {what}: {moment(last.at or None)} {last.file}".rstrip())
+    return 0
+
+
+def _opening(options: Options) -> Opening:
+    if options.identity:
+        return Opening(identity=_read(options.identity))
+    return Opening(passphrase=_passphrase(options, is_new=False))
+
+
+def _passphrase(options: Options, *, is_new: bool) -> SecretText:
+    if options.passphrase_file:
+        text = _read(options.passphrase_file)
+    elif sys.stdin.isatty():
+        text = _asked(is_new=is_new)
+    else:
+        raise MissingField("--recipient, --identity or --passphrase-file")
+    return text
+
+
+def _asked(*, is_new: bool) -> SecretText:
+    text = getpass.getpass("Passphrase of the backup: ")
+    if is_new and getpass.getpass("Once more: ") != text:
+        raise InvalidField("the passphrase, which was not the same twice,")
+    if not text:
+        raise MissingField("the passphrase")
+    return SecretText(text)
+
+
+def _read(path: str) -> SecretText:
+    """Return what a secret file says, without the end of its last line. Raises OSError, MissingField, InvalidField."""
+    with Path(path).open("rb") as file:
+        data = file.read(LONGEST_SECRET_BYTES)
+    try:
+        text = data.decode("utf-8").rstrip("\r\n")
+    except UnicodeDecodeError:
+        raise InvalidField(path) from None
+    if not text:
+        raise MissingField(path)
+    return SecretText(text)
+
+
+COMMANDS: dict[str, Command] = {"backup": _backup, "restore": _restore}

@@ -1,0 +1,87 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Files and pipes of a backup: nothing gets its name before it is whole and on disk."""
+
+import os
+import shutil
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO, TypeVar
+
+T = TypeVar("T")
+
+
+def through_pipe(write: Callable[[BinaryIO], object], read: Callable[[BinaryIO], T]) -> T:
+    """Run `write` on a thread of its own and `read` here, with a pipe from one to the other; return what `read` does.
+
+    Of two failures the one that caused the other is raised: the writer's, unless it only found that nobody reads.
+    """
+    source_number, target_number = os.pipe()
+    failures: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            with open(target_number, "wb", buffering=1024 * 1024) as target:
+                write(target)
+        except BaseException as error:  # noqa: BLE001  # it is raised again on the thread that waits
+            failures.append(error)
+
+    thread = threading.Thread(target=run, name="backup", daemon=True)
+    thread.start()
+    try:
+        with open(source_number, "rb", buffering=1024 * 1024) as source:
+            value = read(source)
+            while source.read(1024 * 1024):
+                pass  # what follows the end of an archive is padding
+    except BaseException:
+        thread.join()
+        _raise_cause(failures)
+        raise
+    thread.join()
+    _raise_cause(failures)
+    return value
+
+
+def _raise_cause(failures: list[BaseException]) -> None:
+    if failures and not isinstance(failures[0], BrokenPipeError):
+        raise failures[0]
+
+
+@contextmanager
+def new_file(path: Path) -> Iterator[BinaryIO]:
+    """Give a file to write, that gets its name at the end. Raises OSError, also if it is taken."""
+    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    try:
+        with open(os.open(partial, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600), "w+b") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        os.link(partial, path)  # unlike a rename, it never takes the name of another file
+    finally:
+        partial.unlink(missing_ok=True)
+    sync_directory(path.parent)
+
+
+@contextmanager
+def scratch(beside: Path) -> Iterator[Path]:
+    """Give an empty directory next to a path, and remove it at the end. One that an earlier run left is removed."""
+    for leftover in beside.parent.glob(f".{beside.name}.*.scratch"):
+        shutil.rmtree(leftover, ignore_errors=True)
+    for leftover in beside.parent.glob(f".{beside.name}.*.partial"):
+        leftover.unlink(missing_ok=True)
+    directory = beside.with_name(f".{beside.name}.{os.getpid()}.scratch")
+    directory.mkdir(mode=0o700)
+    try:
+        yield directory
+    finally:
+        shutil.rmtree(directory, ignore_errors=True)
+
+
+def sync_directory(path: Path) -> None:
+    """See the names in a directory on disk."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

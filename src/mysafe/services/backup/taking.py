@@ -1,0 +1,127 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Take a backup of a vault that is being used."""
+
+import io
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import BinaryIO, NamedTuple
+
+from mysafe import __version__
+from mysafe.crypto import age
+from mysafe.domain.errors import Unavailable
+from mysafe.domain.secret_text import SecretText
+from mysafe.services.backup.archive import (
+    BLOBS,
+    DATABASE,
+    MANIFEST,
+    PIECE_BYTES,
+    ArchiveWriter,
+    BackupRefused,
+    Manifest,
+)
+from mysafe.services.backup.streams import new_file, scratch, through_pipe
+from mysafe.storage import vault_state
+from mysafe.storage.blobs.store import BlobMissing, BlobReader, BlobStore
+from mysafe.storage.copies.tables import audit_head, counts, kept_blobs
+from mysafe.storage.engine import Transaction
+from mysafe.storage.migrations import HEAD
+from mysafe.storage.sqlite_lane import SqliteEngine
+
+CopyDatabase = Callable[[Path], None]
+"""Make a SQLite database with the state of the vault at one moment. Raises StorageRefused."""
+
+
+class Sealing(NamedTuple):
+    """How a backup is encrypted: to an age recipient, or under a passphrase. One of them is set."""
+
+    recipient: str | None = None
+    passphrase: SecretText | None = None
+
+
+def take(copy: CopyDatabase, store: BlobStore, target: Path, sealing: Sealing, taken_at: int) -> Manifest:
+    """Write a backup into a new file, and return what is in it. The file has its name once it is whole and on disk.
+
+    Args:
+        copy: copies the database.
+        store: where the contents of files are kept.
+        target: does not exist yet.
+        sealing: who can open it.
+        taken_at: Unix seconds.
+
+    Raises:
+        BackupRefused, AgeRefused, StorageRefused, Unavailable, OSError: there is no new file then.
+    """
+    if target.exists():
+        raise BackupRefused(f"{target} is there already: a backup never replaces a file")
+    with scratch(target) as directory:
+        database = directory / DATABASE
+        copy(database)
+        manifest = read_manifest(database, taken_at)
+        with new_file(target) as file:
+            through_pipe(partial(_write, manifest, database, store), partial(_seal, file, sealing))
+    return manifest
+
+
+def read_manifest(database: Path, taken_at: int) -> Manifest:
+    """Return the manifest of a copied database. Nobody uses the copy meanwhile. Raises StorageRefused."""
+    engine = SqliteEngine.open(database)
+    try:
+        found = engine.look(_summary).result()
+    finally:
+        engine.close()
+    return found._replace(taken_at=taken_at, database_bytes=database.stat().st_size)
+
+
+def _summary(tx: Transaction) -> Manifest:
+    vault_id, keyring, head = vault_state.read_vault(tx), vault_state.read_keyring(tx), audit_head(tx)
+    if vault_id is None or keyring is None:
+        raise BackupRefused("the database holds no vault")
+    blobs = {blob.id: blob.stored_bytes for blob in kept_blobs(tx)}
+    return Manifest(vault_id.hex(), 0, __version__, HEAD, keyring.version, counts(tx), *head, 0, blobs)
+
+
+def _write(manifest: Manifest, database: Path, store: BlobStore, target: BinaryIO) -> None:
+    archive = ArchiveWriter(target)
+    encoded = manifest.encode()
+    archive.add(MANIFEST, io.BytesIO(encoded), len(encoded))
+    with database.open("rb") as file:
+        archive.add(DATABASE, file, manifest.database_bytes)
+    for blob_id, size in manifest.blobs.items():
+        try:
+            content = store.open(blob_id)
+        except BlobMissing:
+            archive.leave_out(BLOBS + blob_id)
+            continue
+        try:
+            archive.add(BLOBS + blob_id, _Content(content), size)  # type: ignore[arg-type]  # all a tar asks of a file
+        finally:
+            content.close()
+    archive.finish()
+
+
+def _seal(target: BinaryIO, sealing: Sealing, source: BinaryIO) -> None:
+    if sealing.passphrase is not None:
+        age.seal_for_passphrase(source, target, sealing.passphrase)
+    elif sealing.recipient is not None:
+        age.seal_for_recipient(source, target, sealing.recipient)
+    else:
+        raise BackupRefused("a backup needs a recipient or a passphrase")
+
+
+class _Content:
+    """A blob as a stream."""
+
+    def __init__(self, reader: BlobReader) -> None:
+        self._reader = reader
+        self._at = 0
+
+    def read(self, size: int = -1) -> bytes:
+        left = self._reader.size_bytes - self._at
+        buffer = bytearray(min(left, PIECE_BYTES if size < 0 else size))
+        try:
+            self._reader.read_into(self._at, memoryview(buffer))
+        except BlobMissing:
+            raise Unavailable from None
+        self._at += len(buffer)
+        return bytes(buffer)
