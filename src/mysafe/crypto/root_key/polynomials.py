@@ -32,10 +32,11 @@ def join(shares: Mapping[int, bytes]) -> bytes:
     """Return the secret of exactly as many shares as are needed, by their index. Others give 32 other bytes."""
     secret = bytes(len(next(iter(shares.values()))))
     for index, share in shares.items():
-        weight = 1
+        above, below = 1, 1
         for other in shares:
             if other != index:  # indexes are no secret
-                weight = multiply(weight, multiply(other, _inverse(other ^ index)))
+                above, below = multiply(above, other), multiply(below, other ^ index)
+        weight = multiply(above, _inverse(below))
         secret = bytes(one ^ multiply(value, weight) for one, value in zip(secret, share, strict=True))
     return secret
 
@@ -51,9 +52,10 @@ def multiply(left: int, right: int) -> int:
 
 def _inverse(element: int) -> int:
     """Return the 254th power, which is the inverse of every element but 0."""
-    result = 1
-    for _ in range(254):
-        result = multiply(result, element)
+    result, square = 1, element
+    for _ in range(7):
+        square = multiply(square, square)
+        result = multiply(result, square)  # 254 = 2 + 4 + 8 + … + 128
     return result
 
 

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Any t shares give the key back, fewer say nothing, and of each wrong one it is told what is wrong with it."""
 
-from itertools import combinations, permutations
+from itertools import combinations, islice, permutations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mysafe.crypto.aead import SealBroken
@@ -47,6 +47,7 @@ def slow_product(left: int, right: int) -> int:
     return product
 
 
+@settings(deadline=None, max_examples=30)
 @given(st.binary(min_size=32, max_size=32), st.integers(2, MOST_SHARES), st.integers(0, MOST_SHARES - 2))
 def test_any_shares_enough_give_the_secret_back(secret: bytes, threshold: int, more: int) -> None:
     total = min(MOST_SHARES, threshold + more)
@@ -71,7 +72,7 @@ def test_sets_that_make_no_sense_are_refused(threshold: int, total: int) -> None
 @pytest.mark.parametrize(("threshold", "total"), [(2, 2), (2, 3), (3, 5), (16, 16)])
 def test_shares_open_their_slot_in_any_order(threshold: int, total: int) -> None:
     slot, shares = made(threshold, total)
-    for chosen in list(permutations(shares, threshold))[:12]:
+    for chosen in islice(permutations(shares, threshold), 12):
         remaining = list(chosen)
         provider = SharesProvider(lambda what, left=remaining: SecretText(left.pop()))  # type: ignore[misc]
         assert provider.unwrap(slot, b"bound") == KEY
@@ -133,6 +134,7 @@ def test_nothing_of_a_share_is_in_the_slot() -> None:
         assert from_text(share, 38, 4)[6:] not in slot
 
 
+@settings(deadline=None, max_examples=30)
 @given(st.binary(min_size=1, max_size=64), st.integers(1, 8))
 def test_what_is_typed_comes_back(content: bytes, check: int) -> None:
     text = to_text(content, check)
@@ -143,6 +145,7 @@ def test_what_is_typed_comes_back(content: bytes, check: int) -> None:
     )
 
 
+@settings(deadline=None, max_examples=30)
 @given(st.binary(min_size=38, max_size=38), st.integers(0, 67), st.integers(1, 31))
 def test_one_wrong_character_is_noticed(content: bytes, at: int, by: int) -> None:
     text = to_text(content, 4).replace("-", "")
