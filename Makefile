@@ -77,6 +77,8 @@ fuzz: $(VENV)/.dev ## play generated requests against a server (FUZZ_SECONDS=120
 lock: $(VENV)/.dev ## write the lock files anew from pyproject.toml (ARGS=--upgrade for newer versions)
 	$(COMPILE) $(ARGS) --build-deps-for editable --output-file requirements.lock pyproject.toml
 	$(COMPILE) $(ARGS) --extra s3 --constraint requirements.lock --output-file requirements-s3.lock pyproject.toml
+	$(COMPILE) $(ARGS) --extra postgres --constraint requirements.lock --output-file requirements-postgres.lock \
+		pyproject.toml
 	$(COMPILE) $(ARGS) --build-deps-for editable --extra dev --constraint requirements.lock \
 		--output-file requirements-dev.lock pyproject.toml
 
