@@ -30,7 +30,9 @@ class AuditRow(NamedTuple):
 
 
 _COLUMNS = tuple(column.name for column in audit.columns if column.name != "id")
-_APPEND = compile_statement(insert(audit).values({name: bindparam(name) for name in _COLUMNS}), _COLUMNS)
+_APPEND = compile_statement(insert(audit).values({name: bindparam(name) for name in _COLUMNS}), _COLUMNS)._replace(
+    failure=AuditUnwritable
+)
 _COUNT = compile_statement(select(func.count()).select_from(audit), ())
 _LAST = compile_statement(select(func.max(audit.c.id)), ())
 _AFTER = compile_statement(select(audit).where(audit.c.id > bindparam("after")).order_by(audit.c.id), ("after",))
@@ -39,7 +41,7 @@ _AFTER = compile_statement(select(audit).where(audit.c.id > bindparam("after")).
 def append(tx: Transaction, row: AuditRow) -> None:
     """Store a row. Raises AuditUnwritable if that is not possible, whatever the reason."""
     try:
-        tx.execute(_APPEND, *row[1:])
+        tx.write(_APPEND, *row[1:])
     except (Unavailable, UniqueClash) as error:
         raise AuditUnwritable from error
 

@@ -4,7 +4,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future
-from typing import Protocol, TypeVar
+from typing import ClassVar, Protocol, TypeVar
 
 from mysafe.storage.hosting import Host
 from mysafe.storage.statements import Row, Statement, Value
@@ -43,8 +43,14 @@ class Transaction(Protocol):
     def execute(self, statement: Statement, *values: Value) -> int:
         """Run a change and return the number of rows changed."""
 
+    def write(self, statement: Statement, *values: Value) -> None:
+        """Run a change whose number of rows does not matter.
+
+        It may be sent later, with the next statement or the commit, and then its error comes from there.
+        """
+
     def execute_many(self, statement: Statement, rows: Iterable[Row]) -> None:
-        """Run a change once for each row of values."""
+        """Run a change once for each row of values; as `write`, it may be sent later."""
 
     def next_id(self, sequence: str) -> int:
         """Return a number that this sequence never gave before, larger than all that this process got."""
@@ -72,7 +78,9 @@ class Unit(Protocol):
 
 
 class Engine(ABC):
-    """A database. It may be used from any thread."""
+    """A database. It may be used from any thread. `is_shared` tells whether other servers may serve its vault too."""
+
+    is_shared: ClassVar[bool] = False
 
     @abstractmethod
     def enqueue(self, unit: Unit) -> None:

@@ -122,7 +122,10 @@ def insert(tx: Transaction, row: ItemRow, grants: Grants) -> None:
     Raises:
         UniqueClash: its identifier code is taken.
     """
-    tx.execute(_INSERT, *row)
+    if row.ident_bidx is None:
+        tx.write(_INSERT, *row)  # nothing it could clash with
+    else:
+        tx.execute(_INSERT, *row)
     if grants:
         tx.execute_many(_INSERT_GRANT, _grant_rows(row, grants))
 
@@ -138,8 +141,7 @@ def replace(tx: Transaction, row: ItemRow, before: Grants, after: Grants) -> boo
     Raises:
         UniqueClash: its identifier code is taken.
     """
-    if not tx.execute(_KEEP, row.kind, row.id, row.version - 1):
-        return False
+    tx.write(_KEEP, row.kind, row.id, row.version - 1)
     if not tx.execute(_REPLACE, *row[2:], row.kind, row.id, row.version - 1):
         return False
     dropped, added = set(before) - set(after), set(after) - set(before)

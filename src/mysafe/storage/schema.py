@@ -183,6 +183,7 @@ audit = Table(
     sqlite_strict=True,
 )
 
+# On SQLite only: PostgreSQL has sequences of its own.
 sequences = Table(
     "sequences",
     metadata,

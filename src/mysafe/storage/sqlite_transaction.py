@@ -82,6 +82,16 @@ class SqliteTransaction:
             self._remembered.clear()
         return self._connection.changes()
 
+    def write(self, statement: Statement, *values: Value) -> None:
+        """Run a change whose number of rows does not matter."""
+        self.has_written = True
+        try:
+            self._run(statement.text, values)
+        except apsw.Error as error:
+            raise self._failed(error) from error
+        if statement.changes_remembered:
+            self._remembered.clear()
+
     def execute_many(self, statement: Statement, rows: Iterable[Row]) -> None:
         """Run a change once for each row of values."""
         self.has_written = True

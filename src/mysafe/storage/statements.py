@@ -17,10 +17,17 @@ DIALECT = sqlite.dialect(paramstyle="qmark")
 
 
 class Statement(NamedTuple):
-    """SQL text with positional parameters. `is_remembered` marks writes to rows a transaction may remember."""
+    """SQL text for SQLite, with positional parameters, and what another database compiles its own from.
+
+    `changes_remembered` marks writes to rows a transaction may remember. `failure` is the error that a caller of
+    `Transaction.write` hears if the statement fails after that returned, None for the database's own.
+    """
 
     text: str
     changes_remembered: bool = False
+    source: ClauseElement | None = None
+    parameters: tuple[str, ...] = ()
+    failure: type[Exception] | None = None
 
 
 def compile_statement(
@@ -37,7 +44,7 @@ def compile_statement(
     compiled = statement.compile(dialect=DIALECT)
     if not isinstance(compiled, SQLCompiler) or tuple(compiled.positiontup or []) != parameters:
         raise ValueError(f"parameters are {getattr(compiled, 'positiontup', None)}, not {parameters}")
-    return Statement(str(compiled), changes_remembered)
+    return Statement(str(compiled), changes_remembered, statement, parameters)
 
 
 def insert_all(table: Table, *, changes_remembered: bool = False) -> Statement:

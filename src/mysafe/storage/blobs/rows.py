@@ -11,10 +11,10 @@ without a row do not come about, and whatever an interrupted upload leaves is fo
 
 from typing import NamedTuple
 
-from sqlalchemy import and_, bindparam, delete, func, literal_column, or_, select, update
+from sqlalchemy import and_, bindparam, cast, delete, func, literal_column, or_, select, update
 
 from mysafe.storage.engine import Transaction
-from mysafe.storage.schema import blobs
+from mysafe.storage.schema import Number, blobs
 from mysafe.storage.statements import compile_statement, insert_all
 
 PENDING, KEPT, DOOMED = "pending", "kept", "doomed"
@@ -69,13 +69,12 @@ _LEFT_OVER = compile_statement(
     ("before",),
 )
 _STATE = compile_statement(select(blobs.c.state).where(blobs.c.id == bindparam("id")), ("id",))
+_SUM = cast(func.coalesce(func.sum(blobs.c.stored_bytes), literal_column("0")), Number)
 _OF_OWNER = compile_statement(
-    select(func.coalesce(func.sum(blobs.c.stored_bytes), literal_column("0"))).where(
-        blobs.c.owner_id == bindparam("owner")
-    ),
+    select(_SUM).where(blobs.c.owner_id == bindparam("owner")),
     ("owner",),
 )
-_OF_ALL = compile_statement(select(func.coalesce(func.sum(blobs.c.stored_bytes), literal_column("0"))), ())
+_OF_ALL = compile_statement(select(_SUM), ())
 
 
 class BlobRows:

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Bring a database to the schema of this version (docs/decisions/0003).
 
-Alembic renders each step to SQL, and apsw runs it: a second SQLite library in the process would break the locks
-of the first. Alembic is imported only when there is something to do.
+Alembic renders each step to SQL, and the driver runs it: a second SQLite library in the process would break the
+locks of the first. Alembic is imported only when there is something to do.
 """
 
 import io
@@ -32,7 +32,7 @@ def migrate(connection: apsw.Connection) -> None:
         current = schema_revision(connection)
         if current is not None and current not in KNOWN:
             raise StorageRefused(f"the database has the schema {current}, which this version does not know: upgrade")
-        connection.execute(_render(current))
+        connection.execute(render(current, "sqlite"))
         connection.execute("DELETE FROM alembic_version")
         connection.execute("INSERT INTO alembic_version (version_num) VALUES (?)", (HEAD,))
 
@@ -51,15 +51,15 @@ def schema_revision(connection: apsw.Connection) -> str | None:
     return str(rows[0][0]) if rows else None
 
 
-def _render(current: str | None) -> str:
-    """Return the SQL of all steps after `current`."""
+def render(current: str | None, dialect: str) -> str:
+    """Return the SQL of all steps after `current`, for "sqlite" or "postgresql"."""
     from alembic.operations import Operations  # noqa: PLC0415  # costs start-up time, and is rarely needed
     from alembic.runtime.migration import MigrationContext  # noqa: PLC0415
     from alembic.script import ScriptDirectory  # noqa: PLC0415
 
     script = ScriptDirectory(str(Path(__file__).parent))
     sql = io.StringIO()
-    context = MigrationContext.configure(dialect_name="sqlite", opts={"as_sql": True, "output_buffer": sql})
+    context = MigrationContext.configure(dialect_name=dialect, opts={"as_sql": True, "output_buffer": sql})
     with Operations.context(context):
         for step in reversed(list(script.iterate_revisions(HEAD, current or "base"))):
             step.module.upgrade()

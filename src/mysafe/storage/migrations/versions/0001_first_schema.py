@@ -7,9 +7,14 @@ from alembic import op
 revision = "0001"
 down_revision = None
 
+# SQLite's strict tables know INTEGER only, and it holds 64 bits there.
+NUMBER = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
+
+SEQUENCES = (*("password", "note", "file", "api_secret"), *("users", "groups", "access_keys", "tokens", "transfers"))
+
 
 def _record_columns() -> list[sa.Column[object]]:
-    number, blob = sa.Integer(), sa.LargeBinary()
+    number, blob = NUMBER, sa.LargeBinary()
     return [
         sa.Column("id", number, primary_key=True, autoincrement=False),
         sa.Column("owner_id", number, nullable=False),
@@ -36,15 +41,15 @@ def upgrade() -> None:
     op.create_index("groups_by_owner", "groups", ["owner_id", "id"])
     op.create_table(
         "last_logins",
-        sa.Column("user_id", sa.Integer(), primary_key=True, autoincrement=False),
-        sa.Column("at", sa.Integer(), nullable=False),
+        sa.Column("user_id", NUMBER, primary_key=True, autoincrement=False),
+        sa.Column("at", NUMBER, nullable=False),
         sqlite_strict=True,
         sqlite_with_rowid=False,
     )
     op.create_table(
         "group_members_idx",
-        sa.Column("user_id", sa.Integer(), primary_key=True, autoincrement=False),
-        sa.Column("group_id", sa.Integer(), sa.ForeignKey("groups.id"), primary_key=True, autoincrement=False),
+        sa.Column("user_id", NUMBER, primary_key=True, autoincrement=False),
+        sa.Column("group_id", NUMBER, sa.ForeignKey("groups.id"), primary_key=True, autoincrement=False),
         sqlite_strict=True,
         sqlite_with_rowid=False,
     )
@@ -52,7 +57,7 @@ def upgrade() -> None:
 
 
 def _make_vault() -> None:
-    number, text, blob = sa.Integer(), sa.Text(), sa.LargeBinary()
+    number, text, blob = NUMBER, sa.Text(), sa.LargeBinary()
     op.create_table(
         "vault",
         sa.Column("vault_id", blob, primary_key=True),
@@ -75,17 +80,26 @@ def _make_vault() -> None:
         sa.Column("created_at", number, nullable=False),
         sqlite_strict=True,
     )
+    _make_sequences()
+
+
+def _make_sequences() -> None:
+    """Make what gives ids: a row for each sequence on SQLite, a sequence that gives blocks of 64 on PostgreSQL."""
+    if op.get_context().dialect.name == "postgresql":
+        for name in SEQUENCES:
+            op.execute(f"CREATE SEQUENCE {name}_ids INCREMENT BY 64")
+        return
     op.create_table(
         "sequences",
-        sa.Column("name", text, primary_key=True),
-        sa.Column("next", number, nullable=False),
+        sa.Column("name", sa.Text(), primary_key=True),
+        sa.Column("next", NUMBER, nullable=False),
         sqlite_strict=True,
         sqlite_with_rowid=False,
     )
 
 
 def _make_items() -> None:
-    number, text, blob = sa.Integer(), sa.Text(), sa.LargeBinary()
+    number, text, blob = NUMBER, sa.Text(), sa.LargeBinary()
     op.create_table(
         "items",
         sa.Column("kind", text, primary_key=True),
@@ -103,7 +117,12 @@ def _make_items() -> None:
     )
     op.create_index("items_by_owner", "items", ["kind", "owner_id", "id"])
     op.create_index(
-        "items_by_ident", "items", ["ident_bidx"], unique=True, sqlite_where=sa.text("ident_bidx IS NOT NULL")
+        "items_by_ident",
+        "items",
+        ["ident_bidx"],
+        unique=True,
+        sqlite_where=sa.text("ident_bidx IS NOT NULL"),
+        postgresql_where=sa.text("ident_bidx IS NOT NULL"),
     )
     op.create_table(
         "item_versions",
@@ -143,7 +162,7 @@ def _make_items() -> None:
 
 
 def _make_audit() -> None:
-    number, text, blob = sa.Integer(), sa.Text(), sa.LargeBinary()
+    number, text, blob = NUMBER, sa.Text(), sa.LargeBinary()
     op.create_table(
         "audit",
         sa.Column("id", number, primary_key=True),

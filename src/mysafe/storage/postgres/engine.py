@@ -1,0 +1,78 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The PostgreSQL engine: a queue, and as many lanes as connections. Other servers may serve the same vault."""
+
+from typing import ClassVar, Self
+
+from mysafe.domain.errors import DatabaseUnreachable
+from mysafe.storage.engine import Engine, StorageRefused, Unit
+from mysafe.storage.hosting import Host
+from mysafe.storage.postgres.address import connection_text
+from mysafe.storage.postgres.connection import connect, open_link
+from mysafe.storage.postgres.lane import Lane
+from mysafe.storage.postgres.migration import has_vault, migrate
+from mysafe.storage.postgres.transaction import Key, Numbers
+from mysafe.storage.postgres.waiting import PATIENCE_SECONDS, Waiting
+from mysafe.storage.statements import Statement
+
+CONNECTIONS = 8
+
+
+class PostgresEngine(Engine):
+    """A PostgreSQL database. Use `create` or `open`.
+
+    Args:
+        text: what the driver needs to reach an existing, migrated database.
+        connections: most connections, each with a thread of its own; they are made when they are needed.
+        patience: how long a unit may wait for a connection, in seconds.
+    """
+
+    is_shared: ClassVar[bool] = True
+
+    def __init__(self, text: str, *, connections: int = CONNECTIONS, patience: float = PATIENCE_SECONDS) -> None:
+        habits: dict[Key, dict[Key, Statement]] = {}
+        numbers = Numbers()
+        self._waiting = Waiting(patience=patience)
+        self._lanes = [Lane(self._waiting, text, numbers, habits) for _ in range(connections)]
+
+    @classmethod
+    def create(cls, address: str, password: str | None = None, *, connections: int = CONNECTIONS) -> Self:
+        """Make the schema in an empty database and open it. Raises StorageRefused, also when there is a vault."""
+        return cls._opened(address, password, connections, is_new=True)
+
+    @classmethod
+    def open(cls, address: str, password: str | None = None, *, connections: int = CONNECTIONS) -> Self:
+        """Open a database; an older schema is migrated first. Raises StorageRefused."""
+        return cls._opened(address, password, connections, is_new=False)
+
+    @classmethod
+    def _opened(cls, address: str, password: str | None, connections: int, *, is_new: bool) -> Self:
+        text = connection_text(address, password)
+        try:
+            connect(text).close()
+            link = open_link(text)
+        except DatabaseUnreachable:
+            raise StorageRefused("the database server cannot be reached, or does not let this user in") from None
+        try:
+            migrate(link)
+            if is_new and has_vault(link):
+                raise StorageRefused("there is a vault in the database already")
+        finally:
+            link.finish()
+        return cls(text, connections=connections)
+
+    def enqueue(self, unit: Unit) -> None:
+        """Run a unit that may write; see `Engine.enqueue`."""
+        self._waiting.put(unit, is_look=False)
+
+    def enqueue_look(self, unit: Unit) -> None:
+        """Run a unit that only reads; see `Engine.enqueue_look`."""
+        self._waiting.put(unit, is_look=True)
+
+    def run_units_on(self, host: Host | None) -> None:
+        """Do nothing: a unit waits for the server several times, and an event loop must not wait."""
+
+    def close(self) -> None:
+        """Finish what is queued and close the connections."""
+        self._waiting.close()
+        for lane in self._lanes:
+            lane.join()

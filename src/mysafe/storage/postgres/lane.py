@@ -1,0 +1,224 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A lane: one thread, one connection. It runs units, and answers after their commit is on disk.
+
+    take what waits, at most its share                   several units share a transaction and its commit
+    BEGIN ISOLATION LEVEL SERIALIZABLE
+    run every one
+    COMMIT
+    settle every unit: its value, or its own exception
+
+A unit that fails before it wrote anything needs no undoing. If one fails after that, or the database refuses the
+transaction, all is rolled back and every unit is run again in a transaction of its own.
+"""
+
+import logging
+import random
+import threading
+import time
+
+from mysafe.domain.errors import Busy, DatabaseUnreachable, DeadlinePassed
+from mysafe.storage.engine import StorageRefused, Transaction, Unit
+from mysafe.storage.postgres.connection import Connection, connect
+from mysafe.storage.postgres.transaction import LOOKING, WRITING, Failure, Fate, Key, Numbers, PostgresTransaction
+from mysafe.storage.postgres.waiting import PATIENCE_SECONDS, Waiting
+from mysafe.storage.statements import Statement
+
+_log = logging.getLogger("mysafe.storage")
+
+TRIES = 6
+"""A unit is run once, and again at most five times when others were faster."""
+
+LONGEST_PAUSE_SECONDS = 0.05
+
+_FINAL = frozenset({Fate.IN_DOUBT, Fate.GONE})
+
+Outcome = tuple[Unit, object, BaseException | None]
+
+
+class _Spoiled(Exception):
+    """A transaction cannot be committed. `unit` is the one that noticed, None if it was the commit itself."""
+
+    def __init__(self, error: BaseException, failure: Failure | None, unit: Unit | None) -> None:
+        super().__init__()
+        self.error = error
+        self.fate = None if failure is None else failure.fate
+        self.unit = unit
+
+
+class _Refusal:
+    """What a failed unit has to write about its failure, as a unit."""
+
+    deadline: float | None = None
+
+    def __init__(self, unit: Unit, error: BaseException) -> None:
+        self._unit = unit
+        self._error = error
+
+    def is_wanted(self) -> bool:
+        return True
+
+    def run(self, tx: Transaction) -> object:
+        self._unit.refused(tx, self._error)
+        return None
+
+    def refused(self, tx: Transaction, error: BaseException) -> None:
+        pass
+
+    def settle(self, value: object, error: BaseException | None) -> None:
+        pass
+
+
+class Lane:
+    """Serve a queue on one connection, which is made when it is needed and made anew when it is lost."""
+
+    def __init__(self, waiting: Waiting, text: str, numbers: Numbers, habits: dict[Key, dict[Key, Statement]]) -> None:
+        self._waiting = waiting
+        self._text = text
+        self._numbers = numbers
+        self._habits = habits
+        self._connection: Connection | None = None
+        self._tx: PostgresTransaction | None = None
+        self._thread = threading.Thread(target=self._serve, name="lane", daemon=True)
+        self._thread.start()
+
+    def join(self) -> None:
+        """Wait until the queue is closed and empty."""
+        self._thread.join()
+
+    def _serve(self) -> None:
+        while (taken := self._waiting.take()) is not None:
+            units, is_look = taken
+            units = [unit for unit in units if unit.is_wanted()]
+            how = LOOKING if is_look else WRITING
+            try:
+                self._run(units, how)
+            except Exception as error:  # noqa: BLE001  # the lane must live on
+                _log.error("a lane failed: %s", type(error).__name__)
+                self._drop()
+                _resolve([(unit, None, error) for unit in units])
+        self._drop()
+
+    # -- transactions --------------------------------------------------------------------------------------------------
+
+    def _run(self, units: list[Unit], how: Statement) -> None:
+        if len(units) > 1:
+            outcomes = self._together(units, how)
+            if outcomes is not None:
+                _resolve(outcomes)
+                return
+        began = time.monotonic()
+        for unit in units:
+            # If they are stuck on the same row, the last of them must not wait for the patience of all.
+            is_late = time.monotonic() - began > PATIENCE_SECONDS
+            _resolve([(unit, None, Busy()) if is_late else self._alone(unit, how)])
+
+    def _together(self, units: list[Unit], how: Statement) -> list[Outcome] | None:
+        """Return the outcomes of units in one transaction, None if each must have one of its own."""
+        try:
+            return self._attempt(units, how)
+        except _Spoiled as spoiled:
+            # Where it is unknown whether it is committed, to run it again might do everything twice.
+            return [(unit, None, spoiled.error) for unit in units] if spoiled.fate in _FINAL else None
+
+    def _alone(self, unit: Unit, how: Statement) -> Outcome:
+        """Return the outcome of a unit in a transaction of its own, run again as often as that may help."""
+        for turn in range(TRIES):
+            if turn:
+                time.sleep(random.uniform(0, LONGEST_PAUSE_SECONDS) * turn / TRIES)  # noqa: S311  # not a secret
+            try:
+                return self._attempt([unit], how)[0]
+            except _Spoiled as spoiled:
+                if spoiled.fate is Fate.AGAIN or (spoiled.fate is Fate.LOST and turn == 0):
+                    continue
+                if spoiled.fate in {Fate.LOST, *_FINAL} or how is LOOKING:
+                    return unit, None, spoiled.error
+                return unit, None, self._recorded(unit, spoiled.error)
+        return unit, None, Busy()
+
+    def _recorded(self, unit: Unit, error: BaseException) -> BaseException:
+        """Let a unit write about its failure in a transaction of its own; return what its caller is told."""
+        if isinstance(unit, _Refusal):
+            return error
+        _, _, second = self._alone(_Refusal(unit, error), WRITING)
+        return second or error
+
+    def _attempt(self, units: list[Unit], how: Statement) -> list[Outcome]:
+        """Run units in one transaction and commit it. Raises _Spoiled, after a rollback."""
+        tx = self._ready()
+        try:
+            tx.begin(how)
+            outcomes = [_run_one(tx, unit) for unit in units]
+            _commit(tx)
+        except _Spoiled:
+            self._roll_back(tx)
+            raise
+        return outcomes
+
+    def _roll_back(self, tx: PostgresTransaction) -> None:
+        try:
+            tx.roll_back()
+        except Exception:  # noqa: BLE001  # then the connection is of no use
+            self._drop()
+            return
+        if tx.failure is not None and tx.failure.fate in {Fate.LOST, Fate.IN_DOUBT}:
+            self._drop()
+
+    # -- the connection ------------------------------------------------------------------------------------------------
+
+    def _ready(self) -> PostgresTransaction:
+        if self._tx is None:
+            try:
+                self._connection = connect(self._text)
+            except (DatabaseUnreachable, StorageRefused) as error:
+                if isinstance(error, StorageRefused):
+                    _log.error("the database cannot be used any more: %s", error)
+                raise _Spoiled(DatabaseUnreachable(), Failure(Fate.GONE, error), None) from None
+            self._tx = PostgresTransaction(self._connection, self._numbers, self._habits)
+        return self._tx
+
+    def _drop(self) -> None:
+        if self._connection is not None:
+            self._connection.close()
+        self._connection = self._tx = None
+
+
+def _run_one(tx: PostgresTransaction, unit: Unit) -> Outcome:
+    """Run a unit. Raises _Spoiled if it fails and there is something to undo."""
+    tx.has_written = False
+    try:
+        if unit.deadline is not None and time.monotonic() > unit.deadline:
+            raise DeadlinePassed
+        value = unit.run(tx)
+    except BaseException as error:  # noqa: BLE001  # whatever the work raises is its caller's
+        if tx.has_written or tx.failure is not None:
+            raise _Spoiled(error, tx.failure, unit) from None
+        return unit, None, _after_failure(tx, unit, error)
+    if tx.failure is not None:  # although the unit that noticed kept it to itself
+        raise _Spoiled(tx.failure.error, tx.failure, unit)
+    return unit, value, None
+
+
+def _after_failure(tx: PostgresTransaction, unit: Unit, error: BaseException) -> BaseException:
+    """Let a unit write about its failure; return what its caller is told."""
+    try:
+        unit.refused(tx, error)
+    except BaseException as second:  # noqa: BLE001  # the failure could not be recorded: that is what counts now
+        if tx.failure is not None:
+            raise _Spoiled(second, tx.failure, unit) from None
+        return second
+    return error
+
+
+def _commit(tx: PostgresTransaction) -> None:
+    try:
+        tx.commit()
+    except Exception as error:  # noqa: BLE001  # of whatever kind, nothing is acknowledged
+        raise _Spoiled(error, tx.failure, None) from None
+
+
+def _resolve(outcomes: list[Outcome]) -> None:
+    for unit, value, error in outcomes:
+        try:
+            unit.settle(value, error)
+        except Exception as failure:  # noqa: BLE001  # the others are waiting
+            _log.error("a unit could not be settled: %s", type(failure).__name__)
