@@ -41,7 +41,8 @@ from mysafe.services.unit_of_work import UnitOfWork
 from mysafe.services.vault import Vault
 from mysafe.storage.blobs.directory import DirectoryStore
 from mysafe.storage.blobs.store import BlobStore
-from mysafe.storage.engine import StorageRefused
+from mysafe.storage.engine import Engine, StorageRefused
+from mysafe.storage.postgres.secret_file import read_secret_file
 from mysafe.storage.sqlite_lane import SqliteEngine
 
 Clock = Callable[[], float]
@@ -76,7 +77,7 @@ REFUSALS: tuple[type[Exception], ...] = (
 
 
 def database_path(settings: Settings) -> Path:
-    """Return where the SQLite database of these settings lies."""
+    """Return where the SQLite database of these settings lies; only for settings that have one."""
     if settings.database:
         return Path(settings.database.removeprefix("sqlite:///"))
     return settings.data / "vault.db"
@@ -107,11 +108,28 @@ def initialise(settings: Settings, *, clock: Clock = time.time) -> None:
         RootKeyRefused, StorageRefused: the key file or the database cannot be made.
     """
     os.umask(0o077)
+    if settings.is_on_postgresql:
+        _initialise_on_postgresql(settings, clock)
+        return
     data, database = settings.data.absolute(), database_path(settings).absolute()
     for directory in {data, database.parent}:
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     with _alone_in(data, InitRefused(f"another command is making a vault in {data}")):
         _make_vault(settings, data, database, clock)
+
+
+def _initialise_on_postgresql(settings: Settings, clock: Clock) -> None:
+    """Make a vault in an empty database. The vault is one transaction: an interrupted run leaves empty tables."""
+    data, key = settings.data.absolute(), key_path(settings)
+    data.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with _alone_in(data, InitRefused(f"another command is making a vault in {data}")):
+        if any(data.iterdir()):
+            raise InitRefused(f"{data} is not empty: a vault is only made in an empty or new directory")
+        data.chmod(0o700)
+        if not key.exists():
+            KeyFileProvider.create(key)
+        _fill(_postgresql(settings, is_new=True), KeyFileProvider(key), clock)
+        _sync_directory(data.parent)
 
 
 @contextmanager
@@ -153,7 +171,11 @@ def _remove_leftovers(database: Path) -> None:
 
 
 def _create_database(path: Path, provider: KeyFileProvider, clock: Clock) -> None:
-    engine = SqliteEngine.create(path)
+    _fill(SqliteEngine.create(path), provider, clock)
+
+
+def _fill(engine: Engine, provider: KeyFileProvider, clock: Clock) -> None:
+    """Make a vault in a new database, and close it."""
     try:
         vault_id = os.urandom(VAULT_ID_BYTES)
         ceremony = partial(key_ceremony.create_keys, provider=provider, vault_id=vault_id, now=int(clock()))
@@ -183,7 +205,7 @@ def open_vault(settings: Settings, *, clock: Clock = time.time) -> Vault:
     """
     os.umask(0o077)
     provider = KeyFileProvider(key_path(settings))
-    engine = SqliteEngine.open(database_path(settings))
+    engine = open_engine(settings)
     try:
         keys = engine.look(partial(key_ceremony.open_keys, provider=provider)).result()
     except BaseException:
@@ -193,6 +215,24 @@ def open_vault(settings: Settings, *, clock: Clock = time.time) -> Vault:
     retention = Retention(settings.items_versions_kept_days, settings.items_erase_after_days)
     node = f"{os.uname().nodename}:{os.getpid()}"
     return Vault(engine, keys, clock=clock, node=node, key_rules=rules, retention=retention)
+
+
+def open_engine(settings: Settings) -> Engine:
+    """Return the database of these settings, open. Raises StorageRefused."""
+    if settings.is_on_postgresql:
+        return _postgresql(settings, is_new=False)
+    return SqliteEngine.open(database_path(settings))
+
+
+def _postgresql(settings: Settings, *, is_new: bool) -> Engine:
+    try:
+        from mysafe.storage.postgres.engine import PostgresEngine  # noqa: PLC0415  # not everybody has what it needs
+    except ImportError:
+        raise StorageRefused("PostgreSQL needs a library that is not there: install mysafe[postgres]") from None
+    file = settings.database_password_file
+    password = None if file is None else read_secret_file(file)
+    make = PostgresEngine.create if is_new else PostgresEngine.open
+    return make(str(settings.database), password, connections=settings.database_connections)
 
 
 def asgi_app(vault: Vault, settings: Settings, *, ticks: Callable[[], int] = time.monotonic_ns) -> Api:
@@ -284,8 +324,8 @@ def serve(settings: Settings, beside: Beside = lambda vault: nullcontext()) -> i
         raise StartRefused(f"the clock is wrong: {clock.text}")
     log_to_stderr()
     _harden()
-    if not settings.data.is_dir():
-        return _serve(settings, beside)  # which says what is missing
+    if settings.is_on_postgresql or not settings.data.is_dir():
+        return _serve(settings, beside)  # which says what is missing; other servers may serve the same database
     with _alone_in(settings.data, StartRefused(f"another server serves the vault in {settings.data}")):
         return _serve(settings, beside)
 
@@ -299,7 +339,7 @@ def _serve(settings: Settings, beside: Beside) -> int:
         gc.freeze()
         gc.set_threshold(*GC_THRESHOLDS)
         server = web_server(asgi_app(vault, settings), settings)
-        collector = Collector(vault, file_shelf(vault, settings))
+        collector = Collector(vault, file_shelf(vault, settings), is_alone=not vault.engine.is_shared)
         try:
             with beside(vault):
                 server.run()

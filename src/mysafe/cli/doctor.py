@@ -32,9 +32,11 @@ def examine(loaded: Loaded) -> int:
 def _files(settings: Settings) -> list[Finding]:
     findings = [
         health.data_directory(settings.data),
-        health.database_files(app.database_path(settings)),
+        *([] if settings.is_on_postgresql else [health.database_files(app.database_path(settings))]),
         health.key_place(app.key_path(settings), settings.data, app.root_key_complaint(settings)),
     ]
+    if settings.database_password_file is not None:
+        findings.append(health.private_file("database password", settings.database_password_file))
     if settings.tls_key is not None:
         findings.append(health.private_file("TLS key", settings.tls_key))
     return findings

@@ -132,6 +132,8 @@ def _check_together(settings: Settings) -> None:
         raise SettingsRefused("files_store and files_s3_file are only useful together: set both or neither")
     if (settings.backup_directory is None) != (settings.backup_recipient is None):
         raise SettingsRefused("backup_directory and backup_recipient are only useful together: set both or neither")
+    if settings.database_password_file is not None and not settings.is_on_postgresql:
+        raise SettingsRefused("database_password_file is only useful with a PostgreSQL database: set database too")
     if settings.behind_proxy != bool(settings.trusted_proxies):
         raise SettingsRefused("behind_proxy and trusted_proxies are only useful together: set both or neither")
     if not (_is_loopback(settings.host) or settings.tls_certificate or settings.behind_proxy):

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from ipaddress import ip_network
 from pathlib import Path
 from typing import NamedTuple
+from urllib.parse import parse_qsl, urlsplit
 
 from mysafe.config.settings import Network, SettingsRefused
 from mysafe.domain.files import LARGEST_FILE_BYTES
@@ -102,14 +103,22 @@ def _networks(name: str, given: Given) -> tuple[Network, ...]:
 def _database(name: str, given: Given) -> str:
     address = _text(name, given)
     # The address may hold a password, so it is not repeated.
-    if address.startswith(("postgresql:", "postgresql+", "postgres:")):
-        raise SettingsRefused(
-            f"{name} ({given.source}) names PostgreSQL, which this version cannot use yet: use SQLite"
-        )
+    if address.startswith(("postgresql://", "postgres://")):
+        if _has_password(address):
+            raise SettingsRefused(
+                f"{name} ({given.source}) may not hold a password: put it into a file, for database_password_file"
+            )
+        return address
     path = address.removeprefix("sqlite:///")
     if path == address or not path or "?" in path:
-        raise _refused(name, given, "sqlite:///PATH")
+        raise _refused(name, given, "sqlite:///PATH or postgresql://USER@HOST/DATABASE")
     return "sqlite:///" + os.path.abspath(path)
+
+
+def _has_password(address: str) -> bool:
+    """Return whether a PostgreSQL address holds a password, before the host or among its parameters."""
+    user = address.partition("://")[2].partition("/")[0].rpartition("@")[0]
+    return ":" in user or "password" in {name for name, _ in parse_qsl(urlsplit(address).query, keep_blank_values=True)}
 
 
 def _object_store(name: str, given: Given) -> str:
@@ -122,6 +131,8 @@ def _object_store(name: str, given: Given) -> str:
 READERS: dict[str, Callable[[str, Given], object]] = {
     "data": _path,
     "database": _database,
+    "database_password_file": _path,
+    "database_connections": _number(2, 200, is_whole=True),
     "key_file": _path,
     "host": _text,
     "port": _number(0, 65_535, is_whole=True),

@@ -26,8 +26,16 @@ class Settings:
     default."""
 
     database: str | None = None
-    """Database address, `sqlite:///PATH` (four slashes before an absolute path). Without it, `vault.db` in the
-    data directory."""
+    """Database address: `sqlite:///PATH` (four slashes before an absolute path), or `postgresql://USER@HOST/DATABASE`
+    without a password. Without it, `vault.db` in the data directory. See [PostgreSQL](postgresql.md)."""
+
+    database_password_file: Path | None = None
+    """File with the password of the PostgreSQL user, readable by its owner only. Without it, the server asks for none,
+    or libpq's own password file has it."""
+
+    database_connections: int = 8
+    """How many connections to PostgreSQL there may be at once, each with a thread of its own. SQLite has one that
+    writes, and two that read. Limits: 2 to 200."""
 
     key_file: Path | None = None
     """File with the key that opens the vault, readable by its owner only and outside the data directory. Without it,
@@ -163,6 +171,11 @@ class Settings:
     Limits: 1 to 1073741824."""
 
     @property
+    def is_on_postgresql(self) -> bool:
+        """Whether the database is a PostgreSQL server, and not a file of this machine."""
+        return self.database is not None and self.database.startswith(("postgresql://", "postgres://"))
+
+    @property
     def body_bytes(self) -> int:
         """The largest request body: 1 MiB, more when notes may be long (twelve bytes of JSON hold a code point)."""
         return max(_SMALLEST_BODY_BYTES, 12 * self.notes_max_characters + 262_144)
@@ -174,7 +187,7 @@ FLAGS = ("data", "database", "key_file", "host", "port")
 
 def toml_key(name: str) -> tuple[str, str]:
     """Return table and key of a field in the settings file; the table is "" at the top."""
-    if name in {"data", "database", "key_file"}:
+    if name in {"data", "database", "database_password_file", "database_connections", "key_file"}:
         return "", name
     for table in ("access_keys", "backup", "compat", "files", "items", "notes"):
         if name.startswith(f"{table}_"):

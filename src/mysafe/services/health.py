@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 from mysafe.storage.durability import Durability, read_durability
 from mysafe.storage.engine import Engine
+from mysafe.storage.postgres.server_state import Examined, examine
 
 RELEASED_AT = datetime(2026, 11, 1, tzinfo=UTC)
 """No clock can be right that shows an earlier time than this release."""
@@ -82,8 +83,25 @@ def key_place(key: Path, data: Path, complaint: str | None) -> Finding:
 
 
 def database(engine: Engine) -> list[Finding]:
-    """Check an open database: the version of SQLite, whether commits are on disk, the schema. Raises Unavailable."""
+    """Check an open database: its version, whether commits are on disk, the schema. Raises Unavailable."""
+    if engine.is_shared:
+        return server(engine.look(examine).result())
     return durability(engine.look(read_durability).result())
+
+
+def server(seen: Examined) -> list[Finding]:
+    """Check what a PostgreSQL server says about itself."""
+    state = seen.server
+    kept = f"fsync {state.fsync}, full_page_writes {state.full_page_writes}, synchronous_commit"
+    complaint = state.complaint()
+    schema = seen.is_schema_current
+    return [
+        Finding(State.OK, "PostgreSQL", state.version)
+        if complaint is None
+        else Finding(State.UNSAFE, "PostgreSQL", complaint),
+        Finding(State.OK, "durability", f"{kept} {state.synchronous_commit}"),
+        _expected("schema", seen.revision, is_good=schema, remedy="it is not this program's: upgrade"),
+    ]
 
 
 def durability(seen: Durability) -> list[Finding]:

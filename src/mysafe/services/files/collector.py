@@ -39,14 +39,17 @@ def collect(vault: Vault, shelf: Shelf, *, age_seconds: int = AGE_SECONDS) -> in
 
 
 class Collector:
-    """Collect at once, and then every hour in a thread of its own, until it is closed."""
+    """Collect at once, and then every hour in a thread of its own, until it is closed.
 
-    def __init__(self, vault: Vault, shelf: Shelf) -> None:
+    `is_alone` says that no other process uploads into this vault.
+    """
+
+    def __init__(self, vault: Vault, shelf: Shelf, *, is_alone: bool = True) -> None:
         self._vault = vault
         self._shelf = shelf
         self._is_over = threading.Event()
-        # No other process uploads into this vault, and this one has not begun: whatever is pending is left over.
-        self._collect(-1)
+        # This process has not begun to take uploads: without another one, whatever is pending is left over.
+        self._collect(-1 if is_alone else AGE_SECONDS)
         self._thread = threading.Thread(target=self._run, name="collector", daemon=True)
         self._thread.start()
 

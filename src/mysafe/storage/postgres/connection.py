@@ -15,11 +15,9 @@ from psycopg.pq.abc import PGconn, PGresult
 
 from mysafe.domain.errors import Busy, DatabaseUnreachable, NoSpace, Unavailable
 from mysafe.storage.engine import StorageRefused, UniqueClash
+from mysafe.storage.postgres.server_state import SERVER, ServerState
 from mysafe.storage.postgres.texts import encoded, rows_of, text_of_statement
 from mysafe.storage.statements import Row, Statement, Value
-
-OLDEST_SERVER = 150_000
-"""PostgreSQL 15, in the numbers of `server_version_num`."""
 
 STATEMENT_MILLISECONDS = 10_000
 LOCK_MILLISECONDS = 1000
@@ -39,35 +37,6 @@ _PREPARE_SESSION = (
 # A table that is read as a whole conflicts with everybody who writes to it; an index is read by the page. And the
 # plans are all by key: making one anew for each execution costs more than the statement.
 _SESSION = Statement(_PREPARE_SESSION.format(STATEMENT_MILLISECONDS, LOCK_MILLISECONDS, IDLE_MILLISECONDS))
-SERVER = Statement(
-    "SELECT current_setting('server_version_num')::bigint, current_setting('server_version'),"
-    " current_setting('fsync'), current_setting('full_page_writes'), current_setting('synchronous_commit'),"
-    " pg_is_in_recovery()::int"
-)
-
-
-class ServerState(NamedTuple):
-    """What a server says about itself."""
-
-    number: int
-    version: str
-    fsync: str
-    full_page_writes: str
-    synchronous_commit: str
-    is_standby: int
-
-    def complaint(self) -> str | None:
-        """Return why this server is not used, in one sentence, or None (R-CFG-04)."""
-        if self.number < OLDEST_SERVER:
-            return f"PostgreSQL {self.version} is too old: {OLDEST_SERVER // 10_000} or newer is needed"
-        for name in ("fsync", "full_page_writes"):
-            if getattr(self, name) != "on":
-                return f"the database server has {name}=off and would lose what was acknowledged: set it to on"
-        if self.synchronous_commit == "off":
-            return "the database server has synchronous_commit=off and would lose what was acknowledged: set it to on"
-        if self.is_standby:
-            return "the database server is a standby: rights are only decided on the primary"
-        return None
 
 
 class Broken(Exception):
