@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.databases import IS_ON_POSTGRESQL
 from tests.support.loopback import stay_on_loopback
 from tests.support.server import RunningServer
 
@@ -13,6 +14,14 @@ from tests.support.server import RunningServer
 def pytest_configure() -> None:
     """Take the network beyond this machine away before anything is collected."""
     stay_on_loopback()
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out what is about the other database than the one under test."""
+    other = "sqlite" if IS_ON_POSTGRESQL else "postgres"
+    left_out = [item for item in items if item.get_closest_marker(other)]
+    config.hook.pytest_deselected(items=left_out)
+    items[:] = [item for item in items if item not in left_out]
 
 
 @pytest.fixture(scope="module")

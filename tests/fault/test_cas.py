@@ -10,16 +10,15 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
 from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
-import apsw
 import pytest
 
 from mysafe.server.api import items as handlers
+from tests.support.databases import beside
 from tests.support.neighbour import neighbour
 from tests.support.server import RunningServer, authorization
 from tests.support.writings import Writing, complaints
@@ -107,8 +106,7 @@ class Scene:
     def _kept_versions(self) -> list[int]:
         statement = "SELECT version FROM item_versions WHERE kind = ? AND id = ? ORDER BY version"
         kind = {"secretapi": "api_secret"}.get(self.kind, self.kind)
-        with closing(apsw.Connection(str(self.server.settings.data / "vault.db"))) as connection:
-            connection.set_busy_timeout(5000)
+        with beside(self.server.settings) as connection:
             return [int(str(version)) for (version,) in connection.execute(statement, (kind, int(self.item)))]
 
     def close(self) -> None:

@@ -6,17 +6,16 @@ and must see the swapped rows open.
 """
 
 from collections.abc import Iterator
-from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-import apsw
 import pytest
 
 from mysafe.crypto import aead, records
 from mysafe.domain.access_keys import AccessKeyDraft
 from mysafe.domain.ids import ItemId, ItemRef, Kind
 from mysafe.services.opened_rows import OpenedRows
+from tests.support.databases import beside
 from tests.support.server import RunningServer, authorization
 
 CANARY = "canary-secret"
@@ -35,9 +34,8 @@ class Scene:
         self.bait = server.create(self.stranger, "password", {"name": "bait", "username": "b", "password": "bait"})
 
     def sql(self, statement: str, *values: object) -> list[tuple[object, ...]]:
-        with closing(apsw.Connection(str(self.server.settings.data / "vault.db"))) as connection:
-            connection.set_busy_timeout(5000)
-            rows = list(connection.execute(statement, values))
+        with beside(self.server.settings) as connection:
+            rows = connection.execute(statement, values)
             assert statement.startswith("SELECT") or connection.changes() >= 1, "the edit changed nothing"
         return rows
 

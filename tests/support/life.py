@@ -10,9 +10,8 @@ from http.client import HTTPConnection
 from typing import NamedTuple
 from urllib.parse import urlencode
 
-import apsw
-
 from tests.support.canaries import Canaries, files_under, process_texts
+from tests.support.databases import beside
 from tests.support.process import Installation
 
 FIELDS = {
@@ -274,10 +273,9 @@ class Life:
     def fault(self) -> None:
         """Damage a row, so that the server has an unexpected fault to report while it holds secrets."""
         identifier = self._items["password"]
-        with closing(apsw.Connection(str(self.installation.data / "vault.db"))) as connection:
-            connection.set_busy_timeout(5000)
+        with beside(self.installation.settings) as connection:
             damage = "UPDATE items SET secret = zeroblob(length(secret)) WHERE kind = 'password' AND id = ?"
-            list(connection.execute(damage, (int(identifier),)))
+            connection.execute(damage, (int(identifier),))
             assert connection.changes() == 1
         assert self.send("fault", ("GET", f"/api/mysafe/password/{identifier}"), b"", self.owner)[0] == 500
         body = json.dumps({"notes": self.canaries.plant("notes at the fault")}).encode()

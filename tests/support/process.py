@@ -11,6 +11,9 @@ import time
 from http.client import HTTPConnection
 from pathlib import Path
 
+from mysafe.config import load_settings
+from tests.support import databases
+
 COMMAND = [sys.executable, "-m", "mysafe.cli.main"]
 
 UNTHROTTLED = {
@@ -33,6 +36,7 @@ class Installation:
     def __init__(self, directory: Path, serve: list[str] | None = None) -> None:
         self.data = directory / "data"
         self.log = directory / "server.log"
+        self.settings = load_settings({"data": self.data, **databases.chosen()}, {}, None)
         self._temporary = directory / "tmp"
         self._temporary.mkdir()
         self.port = free_port()
@@ -124,7 +128,10 @@ class Installation:
 
     def _environment(self) -> dict[str, str]:
         own = {"MYSAFE_DATA": str(self.data), "TMPDIR": str(self._temporary)}
-        return {**os.environ, **UNTHROTTLED, **own}
+        if self.settings.database is not None:
+            own["MYSAFE_DATABASE"] = self.settings.database
+        environ = {name: value for name, value in os.environ.items() if name != "MYSAFE_TEST_DATABASE"}
+        return {**environ, **UNTHROTTLED, **own}
 
 
 def exchange(

@@ -27,6 +27,7 @@ from mysafe.services.authentication import local_operator
 from mysafe.services.unit_of_work import UnitOfWork
 from mysafe.services.vault import Vault
 from mysafe.storage.engine import Engine, Unit
+from tests.support import databases
 
 T = TypeVar("T")
 
@@ -67,6 +68,7 @@ class FaultyEngine(Engine):
 
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
+        self.is_shared = engine.is_shared  # type: ignore[misc]  # as the real one
         self.fault: str | None = None
 
     def enqueue(self, unit: Unit) -> None:
@@ -112,7 +114,14 @@ class RunningServer:
     """A vault with its web server. Everything is made in `directory`."""
 
     def __init__(self, directory: Path, **overrides: object) -> None:
-        arguments = {"data": directory / "data", "port": 0, "request_seconds": 5, **UNTHROTTLED, **overrides}
+        arguments = {
+            "data": directory / "data",
+            "port": 0,
+            "request_seconds": 5,
+            **UNTHROTTLED,
+            **databases.chosen(),
+            **overrides,
+        }
         self.settings: Settings = load_settings(arguments, {}, None)
         app.initialise(self.settings)
         self.clock = MovableClock()

@@ -1,10 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The audit log: one row for every call, before anything is revealed, and never a secret in it."""
 
-from contextlib import closing
 from functools import partial
 
-import apsw
 import pytest
 
 from mysafe.audit.events import AuditEntry
@@ -15,6 +13,7 @@ from mysafe.domain.secret_text import SecretText
 from mysafe.services import audit_trail
 from mysafe.services.authentication import Caller, bearer
 from mysafe.services.unit_of_work import UnitOfWork
+from tests.support.databases import audit_log_blocked, beside
 from tests.support.server import RunningServer, authorization
 
 SECRETS = {"password": "canary-password-7", "notes": "canary-notes-7", "secret_key": "CANARYSEEDAA2345"}
@@ -154,7 +153,7 @@ def test_what_the_log_says_cannot_be_edited_unnoticed(fresh_server: RunningServe
     token = fresh_server.new_token(fresh_server.new_actor())
     fresh_server.read(token, "1")
     assert entries(fresh_server)
-    with closing(apsw.Connection(str(fresh_server.settings.data / "vault.db"))) as connection:
+    with beside(fresh_server.settings) as connection:
         connection.execute("UPDATE audit SET result = 'allowed' WHERE result = 'not_found'")
         assert connection.changes() == 1
     with pytest.raises(SealBroken):
@@ -164,15 +163,12 @@ def test_what_the_log_says_cannot_be_edited_unnoticed(fresh_server: RunningServe
 def test_if_the_log_cannot_be_written_nothing_is_revealed_or_changed(fresh_server: RunningServer) -> None:
     token = fresh_server.new_token(fresh_server.new_actor())
     identifier = fresh_server.create(token, "password", BODY)
-    with closing(apsw.Connection(str(fresh_server.settings.data / "vault.db"))) as connection:
-        connection.execute("CREATE TRIGGER full BEFORE INSERT ON audit BEGIN SELECT RAISE(ABORT, 'no'); END")
-        with fresh_server.client() as client:
-            refused = [
-                client.get(f"/api/mysafe/password/{identifier}", headers=authorization(token)),
-                client.get("/api/mysafe/password", headers=authorization(token)),
-                client.post("/api/mysafe/password", json=BODY, headers=authorization(token)),
-            ]
-        connection.execute("DROP TRIGGER full")
+    with audit_log_blocked(fresh_server.settings), fresh_server.client() as client:
+        refused = [
+            client.get(f"/api/mysafe/password/{identifier}", headers=authorization(token)),
+            client.get("/api/mysafe/password", headers=authorization(token)),
+            client.post("/api/mysafe/password", json=BODY, headers=authorization(token)),
+        ]
     for answer in refused:
         assert (answer.status_code, "canary" in answer.text) == (503, False)
         assert answer.headers["Retry-After"]

@@ -1,11 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Who may be named in a share, and what a share with a group gives (contract 9, rules 1 to 7; R-AZ-02, R-AZ-08)."""
 
-from contextlib import closing
-
-import apsw
 import pytest
 
+from tests.support.databases import beside
 from tests.support.manage import Person
 from tests.support.server import RunningServer, authorization
 
@@ -215,7 +213,7 @@ def test_the_search_is_bounded_and_knows_active_users_only(fresh_server: Running
 def test_a_private_group_moved_to_another_owner_outside_the_vault_does_not_open(fresh_server: RunningServer) -> None:
     owner, thief = Person(fresh_server), Person(fresh_server)
     path = new_group(owner, "stolen", owner)
-    with closing(apsw.Connection(str(fresh_server.settings.data / "vault.db"))) as connection:
+    with beside(fresh_server.settings) as connection:
         connection.execute("UPDATE groups SET owner_id = (SELECT max(id) FROM users)")
         assert connection.changes() == 1
     assert thief.done("GET", "private-groups")["groups"] == []

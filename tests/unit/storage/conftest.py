@@ -6,11 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from mysafe.storage.sqlite_lane import SqliteEngine
+from mysafe.storage.engine import Engine
+from tests.support.databases import new_engine
 
 
 @pytest.fixture
-def engine(tmp_path: Path) -> Iterator[SqliteEngine]:
-    opened = SqliteEngine.create(tmp_path / "vault.db")
+def engine(tmp_path: Path) -> Iterator[Engine]:
+    opened = new_engine(tmp_path)
     yield opened
     opened.close()

@@ -7,8 +7,7 @@ import pytest
 
 from mysafe.domain.errors import AuditUnwritable
 from mysafe.storage import audit_log
-from mysafe.storage.engine import Transaction
-from mysafe.storage.sqlite_lane import SqliteEngine
+from mysafe.storage.engine import Engine, Transaction
 from mysafe.storage.statements import Statement
 from tests.support.rows import audit_row
 
@@ -17,7 +16,7 @@ def append(tx: Transaction, number: int) -> None:
     audit_log.append(tx, audit_row(number))
 
 
-def test_the_newest_rows_come_back_ascending(engine: SqliteEngine) -> None:
+def test_the_newest_rows_come_back_ascending(engine: Engine) -> None:
     assert engine.look(partial(audit_log.newest, limit=3)).result() == []
     for number in range(1, 8):
         engine.submit(partial(append, number=number)).result()
@@ -28,7 +27,7 @@ def test_the_newest_rows_come_back_ascending(engine: SqliteEngine) -> None:
     assert engine.look(audit_log.count).result() == 7
 
 
-def test_the_number_of_a_deleted_row_is_not_used_again(engine: SqliteEngine) -> None:
+def test_the_number_of_a_deleted_row_is_not_used_again(engine: Engine) -> None:
     engine.submit(partial(append, number=1)).result()
     assert engine.submit(lambda tx: tx.execute(Statement("DELETE FROM audit"))).result() == 1
     engine.submit(partial(append, number=2)).result()
@@ -36,7 +35,7 @@ def test_the_number_of_a_deleted_row_is_not_used_again(engine: SqliteEngine) -> 
     assert row.id == 2
 
 
-def test_a_row_that_cannot_be_written_is_audit_unwritable(engine: SqliteEngine) -> None:
+def test_a_row_that_cannot_be_written_is_audit_unwritable(engine: Engine) -> None:
     engine.submit(partial(append, number=1)).result()
     for refused in (
         engine.look(partial(append, number=2)),

@@ -6,8 +6,7 @@ from functools import partial
 import pytest
 
 from mysafe.storage import item_versions, items
-from mysafe.storage.engine import Transaction
-from mysafe.storage.sqlite_lane import SqliteEngine
+from mysafe.storage.engine import Engine, Transaction
 from tests.support.rows import item_row
 
 MADE_AT = (100, 200, 300, 400)
@@ -23,20 +22,20 @@ def store(tx: Transaction, item_id: int = 7) -> None:
             assert items.replace(tx, row, [], [])
 
 
-def kept(engine: SqliteEngine, item_id: int = 7, before: int = 999) -> list[int]:
+def kept(engine: Engine, item_id: int = 7, before: int = 999) -> list[int]:
     rows = engine.look(partial(item_versions.before, kind="password", item_id=item_id, version=before)).result()
     assert {row.secret for row in rows} <= {b""}
     return [row.version for row in rows]
 
 
 @pytest.fixture
-def full(engine: SqliteEngine) -> SqliteEngine:
+def full(engine: Engine) -> Engine:
     for item_id in (7, 8):
         engine.submit(partial(store, item_id=item_id)).result()
     return engine
 
 
-def test_replaced_versions_come_newest_first_and_one_by_one_with_their_secret(full: SqliteEngine) -> None:
+def test_replaced_versions_come_newest_first_and_one_by_one_with_their_secret(full: Engine) -> None:
     assert kept(full) == [3, 2, 1]
     assert kept(full, before=3) == [2, 1]
     found = full.look(partial(item_versions.find, kind="password", item_id=7, version=2)).result()
@@ -49,14 +48,14 @@ def test_replaced_versions_come_newest_first_and_one_by_one_with_their_secret(fu
 @pytest.mark.parametrize(
     ("until", "left"), [(99, [3, 2, 1]), (199, [3, 2, 1]), (200, [3, 2]), (300, [3]), (399, [3]), (10_000, [3])]
 )
-def test_a_version_is_pruned_by_when_it_was_replaced(full: SqliteEngine, until: int, left: list[int]) -> None:
+def test_a_version_is_pruned_by_when_it_was_replaced(full: Engine, until: int, left: list[int]) -> None:
     # Version 3 was replaced at 400, by the current one, which is not in this table: the caller has just made that.
     pruned = full.submit(partial(item_versions.prune, kind="password", item_id=7, until=until)).result()
     assert (pruned, kept(full)) == (3 - len(left), left)
     assert kept(full, 8) == [3, 2, 1]
 
 
-def test_no_more_than_a_hundred_are_pruned_at_once(engine: SqliteEngine) -> None:
+def test_no_more_than_a_hundred_are_pruned_at_once(engine: Engine) -> None:
     def fill(tx: Transaction) -> None:
         items.insert(tx, item_row(1), [])
         for version in range(2, 252):
@@ -68,7 +67,7 @@ def test_no_more_than_a_hundred_are_pruned_at_once(engine: SqliteEngine) -> None
     assert kept(engine, 1) == [250]
 
 
-def test_an_item_is_erased_alone(full: SqliteEngine) -> None:
+def test_an_item_is_erased_alone(full: Engine) -> None:
     def erase(tx: Transaction) -> tuple[bool, int]:
         row = items.find(tx, "password", 7)
         assert row is not None
@@ -83,7 +82,7 @@ def test_an_item_is_erased_alone(full: SqliteEngine) -> None:
     assert full.look(items.count).result() == 1
 
 
-def test_the_items_of_an_owner_come_in_order_and_bounded(engine: SqliteEngine) -> None:
+def test_the_items_of_an_owner_come_in_order_and_bounded(engine: Engine) -> None:
     def fill(tx: Transaction) -> None:
         for number in range(1, 151):
             items.insert(tx, item_row(number, owner_id=1 + number % 2), [])
@@ -102,7 +101,7 @@ def test_the_items_of_an_owner_come_in_order_and_bounded(engine: SqliteEngine) -
     assert len(engine.look(partial(items.owned_by, kind="password", owner_id=3, after=0)).result()) == 100
 
 
-def test_a_taken_code_is_known(engine: SqliteEngine) -> None:
+def test_a_taken_code_is_known(engine: Engine) -> None:
     engine.submit(partial(items.insert, row=item_row(1, ident_bidx=b"taken"), grants=[])).result()
     for index, is_taken in ((b"taken", True), (b"free", False)):
         assert engine.look(partial(items.is_code_taken, ident_bidx=index)).result() is is_taken

@@ -9,7 +9,7 @@ import pytest
 from mysafe.domain.errors import Conflict
 from mysafe.storage import items as item_store
 from mysafe.storage import principals
-from mysafe.storage.engine import Transaction
+from mysafe.storage.engine import Engine, Transaction
 from mysafe.storage.principals import ACCESS_KEYS, BATCH, GROUPS, MOST_SWEPT, TOKENS, USERS, RecordTable
 from mysafe.storage.sqlite_lane import SqliteEngine
 from tests.support.rows import item_row, record_row
@@ -22,7 +22,7 @@ def name_of(table: RecordTable) -> str:
 
 
 @pytest.mark.parametrize("table", TABLES, ids=name_of)
-def test_a_record_is_found_by_id_and_by_index(engine: SqliteEngine, table: RecordTable) -> None:
+def test_a_record_is_found_by_id_and_by_index(engine: Engine, table: RecordTable) -> None:
     rows = [record_row(1), record_row(2)._replace(secret=b"secret", expires_at=5)]
     for row in rows:
         engine.submit(partial(table.insert, row=row)).result()
@@ -37,7 +37,7 @@ def test_a_record_is_found_by_id_and_by_index(engine: SqliteEngine, table: Recor
 
 
 @pytest.mark.parametrize("table", TABLES, ids=name_of)
-def test_a_taken_index_is_a_conflict_that_names_the_table(engine: SqliteEngine, table: RecordTable) -> None:
+def test_a_taken_index_is_a_conflict_that_names_the_table(engine: Engine, table: RecordTable) -> None:
     engine.submit(partial(table.insert, row=record_row(1, b"taken"))).result()
     engine.submit(partial(table.insert, row=record_row(2, b"other"))).result()
     with pytest.raises(Conflict) as clash:
@@ -50,7 +50,7 @@ def test_a_taken_index_is_a_conflict_that_names_the_table(engine: SqliteEngine, 
 
 
 @pytest.mark.parametrize("table", TABLES, ids=name_of)
-def test_a_record_is_replaced_only_if_its_version_is_the_expected_one(engine: SqliteEngine, table: RecordTable) -> None:
+def test_a_record_is_replaced_only_if_its_version_is_the_expected_one(engine: Engine, table: RecordTable) -> None:
     engine.submit(partial(table.insert, row=record_row(1))).result()
     second = record_row(1)._replace(version=2, meta=b"new")
     assert engine.submit(partial(table.replace, row=second, expected_version=2)).result() is False
@@ -60,7 +60,7 @@ def test_a_record_is_replaced_only_if_its_version_is_the_expected_one(engine: Sq
     assert engine.submit(partial(table.replace, row=second, expected_version=1)).result() is False
 
 
-def test_groups_of_a_user_are_those_that_list_the_user(engine: SqliteEngine) -> None:
+def test_groups_of_a_user_are_those_that_list_the_user(engine: Engine) -> None:
     def fill(tx: Transaction) -> None:
         for group_id, members in ((1, [10, 11]), (2, [11]), (3, [])):
             GROUPS.insert(tx, record_row(group_id))
@@ -73,7 +73,7 @@ def test_groups_of_a_user_are_those_that_list_the_user(engine: SqliteEngine) -> 
     assert engine.look(partial(principals.groups_of, user_id=12)).result() == [record_row(1)]
 
 
-def test_only_expired_tokens_are_swept_the_oldest_first_and_some_at_a_time(engine: SqliteEngine) -> None:
+def test_only_expired_tokens_are_swept_the_oldest_first_and_some_at_a_time(engine: Engine) -> None:
     expired, alive = MOST_SWEPT + 5, 3
 
     def fill(tx: Transaction) -> None:
@@ -90,7 +90,7 @@ def test_only_expired_tokens_are_swept_the_oldest_first_and_some_at_a_time(engin
     assert len(engine.look(TOKENS.all).result()) == alive
 
 
-def test_a_remembered_record_is_read_anew_after_any_change(engine: SqliteEngine) -> None:
+def test_a_remembered_record_is_read_anew_after_any_change(engine: Engine) -> None:
     """The change is made by a unit that is rolled back, then by one that commits."""
     find = partial(USERS.find, record_id=1)
     engine.submit(partial(USERS.insert, row=record_row(1))).result()
@@ -111,7 +111,7 @@ def test_a_remembered_record_is_read_anew_after_any_change(engine: SqliteEngine)
     assert engine.submit(find).result() == engine.look(find).result() == second
 
 
-def test_a_record_changed_by_another_process_is_seen_by_the_next_unit(engine: SqliteEngine, tmp_path: Path) -> None:
+def test_a_record_changed_by_another_process_is_seen_by_the_next_unit(engine: Engine, tmp_path: Path) -> None:
     find = partial(USERS.find, record_id=1)
     engine.submit(partial(USERS.insert, row=record_row(1))).result()
     other = SqliteEngine.open(tmp_path / "vault.db")
@@ -122,7 +122,7 @@ def test_a_record_changed_by_another_process_is_seen_by_the_next_unit(engine: Sq
     other.close()
 
 
-def test_records_come_in_batches_that_follow_each_other(engine: SqliteEngine) -> None:
+def test_records_come_in_batches_that_follow_each_other(engine: Engine) -> None:
     def fill(tx: Transaction) -> None:
         for number in range(1, BATCH + 11):
             USERS.insert(tx, record_row(number))
@@ -135,7 +135,7 @@ def test_records_come_in_batches_that_follow_each_other(engine: SqliteEngine) ->
     assert seen == list(range(1, BATCH + 11))
 
 
-def test_groups_are_found_by_their_owners_column(engine: SqliteEngine) -> None:
+def test_groups_are_found_by_their_owners_column(engine: Engine) -> None:
     def fill(tx: Transaction) -> None:
         for group_id, owner in ((1, 0), (2, 7), (3, 8), (4, 7)):
             GROUPS.insert(tx, record_row(group_id)._replace(owner_id=owner))
@@ -146,7 +146,7 @@ def test_groups_are_found_by_their_owners_column(engine: SqliteEngine) -> None:
         assert [row.id for row in found] == expected
 
 
-def test_the_last_login_is_the_newest_one_of_the_user(engine: SqliteEngine) -> None:
+def test_the_last_login_is_the_newest_one_of_the_user(engine: Engine) -> None:
     def last(user_id: int) -> int | None:
         return engine.look(partial(principals.last_login, user_id=user_id)).result()
 
@@ -156,7 +156,7 @@ def test_the_last_login_is_the_newest_one_of_the_user(engine: SqliteEngine) -> N
     assert (last(1), last(2)) == (200, 150)
 
 
-def test_items_of_all_kinds_are_counted_for_their_owner(engine: SqliteEngine) -> None:
+def test_items_of_all_kinds_are_counted_for_their_owner(engine: Engine) -> None:
     def fill(tx: Transaction) -> None:
         for item_id, owner, kind in ((1, 1, "password"), (2, 2, "password"), (1, 1, "note"), (1, 1, "api_secret")):
             item_store.insert(tx, item_row(item_id, owner, kind=kind), [])

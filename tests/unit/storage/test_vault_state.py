@@ -2,18 +2,17 @@
 """The vault's own rows."""
 
 from mysafe.storage import vault_state
-from mysafe.storage.engine import Transaction
-from mysafe.storage.sqlite_lane import SqliteEngine
+from mysafe.storage.engine import Engine, Transaction
 from mysafe.storage.vault_state import KeyringRow, SlotRow
 
 
-def test_a_new_database_holds_no_vault(engine: SqliteEngine) -> None:
+def test_a_new_database_holds_no_vault(engine: Engine) -> None:
     assert engine.look(vault_state.read_vault).result() is None
     assert engine.look(vault_state.read_keyring).result() is None
     assert engine.look(vault_state.read_slots).result() == []
 
 
-def test_vault_keyring_and_slots_come_back(engine: SqliteEngine) -> None:
+def test_vault_keyring_and_slots_come_back(engine: Engine) -> None:
     slots = [SlotRow(1, "keyfile", "{}", b"wrapped"), SlotRow(2, "passphrase", '{"m": 1}', b"wrapped too")]
 
     def write(tx: Transaction) -> None:

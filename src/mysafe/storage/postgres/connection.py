@@ -39,6 +39,12 @@ _PREPARE_SESSION = (
 _SESSION = Statement(_PREPARE_SESSION.format(STATEMENT_MILLISECONDS, LOCK_MILLISECONDS, IDLE_MILLISECONDS))
 
 
+_BAD = frozenset({pq.ExecStatus.FATAL_ERROR, pq.ExecStatus.PIPELINE_ABORTED})
+
+_ENDINGS = (b"08", b"57P")
+"""How the states begin after which a connection is over."""
+
+
 class Broken(Exception):
     """The connection is gone; nobody knows how far the server came."""
 
@@ -57,6 +63,13 @@ class Call(NamedTuple):
 
     statement: Statement
     values: tuple[Value, ...] = ()
+
+
+class _Prepared(NamedTuple):
+    """A statement the server knows by name, and which of the given values its parameters are."""
+
+    name: bytes
+    order: tuple[int, ...]
 
 
 def connect(text: str) -> "Connection":
@@ -93,7 +106,8 @@ class Connection:
 
     def __init__(self, link: PGconn) -> None:
         self._link = link
-        self._prepared: dict[str, tuple[bytes, tuple[int, ...]]] = {}
+        self._prepared: dict[str, _Prepared] = {}
+        self._names = 0
         self._poll = select.poll()
         self._poll.register(link.socket, select.POLLIN)
         self._poll_both = select.poll()
@@ -118,25 +132,32 @@ class Connection:
             raise Broken from None
 
     def _exchange(self, calls: Sequence[Call]) -> list[PGresult]:
-        link, prepared = self._link, self._prepared
-        new: list[tuple[int, str, tuple[bytes, tuple[int, ...]]]] = []
-        sent = 0
-        for statement, values in calls:
-            known = prepared.get(statement.text)
+        link = self._link
+        asked: list[tuple[Call, _Prepared | None]] = []  # what each result will be about
+        for call in calls:
+            known = self._prepared.get(call.statement.text)
             if known is None:
-                text = text_of_statement(statement)
-                known = prepared[statement.text] = (b"s%d" % len(prepared), text.order)
-                link.send_prepare(known[0], text.sql)
-                new.append((sent, statement.text, known))
-                sent += 1
-            data, formats = encoded(values, known[1])
-            link.send_query_prepared(known[0], data, formats, _BINARY)
-            sent += 1
+                known = self._prepare(call.statement)
+                asked.append((call, known))
+            data, formats = encoded(call.values, known.order)
+            link.send_query_prepared(known.name, data, formats, _BINARY)
+            asked.append((call, None))
         link.pipeline_sync()
         results = self._collect()
-        self._forget_unprepared(new, results)
-        places = {place for place, _, _ in new}
-        return self._checked(calls, [one for place, one in enumerate(results) if place not in places])
+        for (call, prepared), result in zip(asked, results, strict=True):
+            if result.status in _BAD and prepared is not None:
+                del self._prepared[call.statement.text]
+        for (call, _), result in zip(asked, results, strict=True):
+            if result.status in _BAD:
+                raise self._error_of(result, call)
+        return [result for (_, prepared), result in zip(asked, results, strict=True) if prepared is None]
+
+    def _prepare(self, statement: Statement) -> "_Prepared":
+        text = text_of_statement(statement)
+        self._names += 1  # a name is not used again: one that failed may be known to the server or not
+        prepared = self._prepared[statement.text] = _Prepared(b"s%d" % self._names, text.order)
+        self._link.send_prepare(prepared.name, text.sql)
+        return prepared
 
     def _collect(self) -> list[PGresult]:
         """Return what the server answers, until it has answered everything."""
@@ -158,25 +179,11 @@ class Connection:
             link.consume_input()
             is_sent = is_sent or link.flush() == 0
 
-    def _forget_unprepared(
-        self, new: list[tuple[int, str, tuple[bytes, tuple[int, ...]]]], results: list[PGresult]
-    ) -> None:
-        for place, text, known in new:
-            if results[place].status != pq.ExecStatus.COMMAND_OK:
-                del self._prepared[text]
-                # Its number may be given again, and the server may know it: never use a name twice.
-                self._prepared[f"\0{known[0]!r}"] = known
-
-    def _checked(self, calls: Sequence[Call], results: list[PGresult]) -> list[PGresult]:
-        for call, result in zip(calls, results, strict=True):
-            if result.status == pq.ExecStatus.FATAL_ERROR:
-                state = result.error_field(pq.DiagnosticField.SQLSTATE)
-                if state is None or self._link.status != pq.ConnStatus.OK or state[:3] in {b"57P", b"08P", b"080"}:
-                    raise Broken
-                raise Failed(state.decode(), call.statement)
-            if result.status == pq.ExecStatus.PIPELINE_ABORTED:
-                raise Failed("25P02", call.statement)  # one that was being prepared failed
-        return results
+    def _error_of(self, result: PGresult, call: Call) -> Exception:
+        state = result.error_field(pq.DiagnosticField.SQLSTATE)
+        if state is None or self._link.status != pq.ConnStatus.OK or state.startswith(_ENDINGS):
+            return Broken()
+        return Failed(state.decode(), call.statement)
 
 
 def rows_in(result: PGresult) -> list[Row]:

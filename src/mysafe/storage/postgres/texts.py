@@ -27,10 +27,13 @@ class Text(NamedTuple):
 def text_of(source: object, text: str, parameters: tuple[str, ...]) -> Text:
     """Return the text of a statement; what `Statement` says about it are the arguments.
 
-    A parameter that is used twice comes once here. One without a source is text for every database.
+    A parameter that is used twice comes once here. One without a source is text for every database, but for how
+    PostgreSQL writes a place for a value.
     """
     if source is None:
-        return Text(text.encode(), tuple(range(text.count("$"))))
+        first, *others = text.split("?")
+        numbered = "".join(f"${number}{part}" for number, part in enumerate(others, 1))
+        return Text((first + numbered).encode(), tuple(range(len(others))))
     compiled = source.compile(dialect=DIALECT)  # type: ignore[attr-defined]  # a ClauseElement
     if not isinstance(compiled, SQLCompiler):
         raise TypeError("not a statement with parameters")

@@ -2,17 +2,17 @@
 """People and calls for the tests of the management API."""
 
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
-import apsw
 import httpx
 
 from mysafe.audit.events import AuditEntry
 from mysafe.domain.principals import UserDraft
 from mysafe.services import audit_trail
 from mysafe.services.accounts import users
+from tests.support.databases import Beside, beside
 from tests.support.server import RunningServer, authorization
 
 PASSWORD = {"name": "old name", "username": "u", "password": "old secret", "secret_key": "JBSWY3DPEHPK3PXP"}
@@ -92,8 +92,7 @@ class Scene:
 
 
 @contextmanager
-def database(server: RunningServer) -> Iterator[apsw.Connection]:
-    """Open the database beside the server, as somebody with the file would."""
-    with closing(apsw.Connection(str(server.settings.data / "vault.db"))) as connection:
-        connection.set_busy_timeout(5000)
+def database(server: RunningServer) -> Iterator[Beside]:
+    """Open the database beside the server, as somebody with the database would."""
+    with beside(server.settings) as connection:
         yield connection

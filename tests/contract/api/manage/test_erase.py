@@ -60,7 +60,7 @@ def test_no_sealed_byte_of_an_erased_item_is_in_the_files(fresh_scene: Scene, wa
             connection.execute("PRAGMA secure_delete = OFF")
             for table in ("items", "item_versions"):
                 connection.execute(f"DELETE FROM {table} WHERE id = ?", (int(identifier),))
-        assert connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()[0][0] == 0
+        assert connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")[0][0] == 0
     assert found_in_files(server, parts) > 0
 
 
@@ -70,7 +70,7 @@ def test_while_somebody_reads_an_older_state_the_bytes_stay_and_go_with_a_later_
     parts = sealed_parts(server, identifier)
     with database(server) as reader:
         reader.execute("BEGIN")
-        reader.execute("SELECT count(*) FROM items").fetchall()
+        reader.execute("SELECT count(*) FROM items")
         assert owner.ask("POST", f"/items/note/{identifier}/erase").status_code == 200
         assert found_in_files(server, parts) > 0
         reader.execute("COMMIT")
@@ -85,10 +85,10 @@ def test_an_erased_item_is_gone_for_everybody_and_its_index_with_it(scene: Scene
     owner.switch("password", "inactive", identifier)
     count = "SELECT count(*) FROM grants_idx WHERE kind = 'password' AND item_id = ?"
     with database(scene.server) as connection:
-        assert connection.execute(count, (int(identifier),)).fetchall() == [(1,)]
+        assert connection.execute(count, (int(identifier),)) == [(1,)]
         answer = owner.ask("POST", f"/items/password/{identifier}/erase")
         assert answer.status_code == 200
-        assert connection.execute(count, (int(identifier),)).fetchall() == [(0,)]
+        assert connection.execute(count, (int(identifier),)) == [(0,)]
     for person in (owner, friend):
         assert "1005" in person.read("password", identifier).text
         assert code(person.ask("GET", f"/items/password/{identifier}/versions/1")) == (404, "not_found")

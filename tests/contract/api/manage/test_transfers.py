@@ -265,7 +265,7 @@ def test_a_transfer_record_that_was_edited_outside_the_vault_moves_nothing(leavi
     other = Leaving(leaving.scene)
     approved = int(other.requested())
     with database(leaving.scene.server) as connection:
-        stolen = connection.execute("SELECT version, dek, meta FROM transfers WHERE id = ?", (approved,)).fetchall()[0]
+        stolen = connection.execute("SELECT version, dek, meta FROM transfers WHERE id = ?", (approved,))[0]
         connection.execute("UPDATE transfers SET (version, dek, meta) = (?, ?, ?) WHERE id = ?", (*stolen, number))
         assert code(leaving.approve(str(number))) == (500, "unexpected")
         connection.execute("DELETE FROM transfers WHERE id = ?", (number,))  # the other tests list all of them
@@ -291,7 +291,7 @@ def test_an_item_whose_code_the_new_owner_has_stays_and_is_reported(leaving: Lea
     ]
     with database(leaving.scene.server) as connection:
         count = "SELECT count(*) FROM item_versions WHERE kind = 'api_secret' AND id = ?"
-        assert connection.execute(count, (int(stays),)).fetchall() == [(1,)]
+        assert connection.execute(count, (int(stays),)) == [(1,)]
     assert leaving.heir.entity("secretapi", moves)["identifier_code"] == "other"
     leaving.heir.update("secretapi", blocking, {"identifier_code": ""})
     again = leaving.approve(number).json()
@@ -347,7 +347,7 @@ def test_an_interrupted_transfer_goes_on_where_it_stopped(fresh_scene: Scene) ->
     with database(server) as connection:
         assert [count for _, count in connection.execute(owners)] == [250]
         versions = "SELECT version, count(*) FROM items GROUP BY version"
-        assert connection.execute(versions).fetchall() == [(2, 250)]  # each moved once
+        assert connection.execute(versions) == [(2, 250)]  # each moved once
     entries = server.operate(partial(audit_trail.tail, limit=10_000))
     moved = [entry.record_id for entry in entries if entry.action is Action.ITEM_TRANSFER]
     assert len(moved) == len(set(moved)) == 250

@@ -1,13 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """`/api/manage/users`: administrators look after accounts and see no content; nobody else sees more than names."""
 
-from contextlib import closing
-
-import apsw
 import pytest
 
 from mysafe.audit.events import AuditEntry
 from tests.contract.api.test_audit import entries
+from tests.support.databases import beside
 from tests.support.manage import Person
 from tests.support.server import RunningServer
 
@@ -223,7 +221,7 @@ def test_a_user_changed_outside_the_vault_is_left_out_of_the_list_and_reported(
     admin, username = Person(fresh_server, is_admin=True), fresh_server.new_actor()
     everybody = {one["username"] for one in admin.done("GET", "users")["users"]}
     identifier = user_id(admin, username)
-    with closing(apsw.Connection(str(fresh_server.settings.data / "vault.db"))) as connection:
+    with beside(fresh_server.settings) as connection:
         connection.execute("UPDATE users SET meta = zeroblob(200) WHERE id = ?", (int(identifier),))
         assert connection.changes() == 1
     assert {one["username"] for one in admin.done("GET", "users")["users"]} == everybody - {username}
