@@ -22,7 +22,7 @@ COMPILE := env -u PIP_FIND_LINKS $(PY) -m piptools compile --quiet --generate-ha
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help run test files check fmt format lint types arch docs cov bench model fuzz lock vectors clean
+.PHONY: help run test testpg checkpg files check fmt format lint types arch docs cov bench model fuzz lock vectors clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
@@ -59,6 +59,12 @@ arch: $(VENV)/.dev ## check imports, sizes and the other rules of the house
 docs: $(VENV)/.runtime ## write docs/api/openapi.json; check that links and make targets in the documentation exist
 	@$(PY) tools/api_doc.py $(DOCS)
 	@$(PY) tools/check_docs.py
+
+testpg: $(VENV)/.dev ## as test, but on a private PostgreSQL server (T=path, ARGS=)
+	@$(PY) tools/private_postgres.py $(PY) -m pytest $(ARGS) $(T)
+
+checkpg: T := tests/postgres tests/unit/storage tests/contract tests/fault tests/property
+checkpg: testpg ## what of it continuous integration runs
 
 cov: $(VENV)/.dev ## run the tests and show what they do not reach
 	@$(PY) -m pytest --cov --cov-report=term-missing $(ARGS) $(T)

@@ -30,6 +30,8 @@ from tests.support.lane import (
     trace_of,
 )
 
+pytestmark = pytest.mark.sqlite("the lane of SQLite, on a file layer that fails")
+
 # -- the answer comes after the fsync ------------------------------------------------------------------------------
 
 

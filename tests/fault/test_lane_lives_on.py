@@ -27,6 +27,8 @@ from tests.support.lane import (
 )
 from tests.support.rows import audit_row
 
+pytestmark = pytest.mark.sqlite("the lane of SQLite, on a file layer that fails")
+
 # -- the disk is full ----------------------------------------------------------------------------------------------
 
 

@@ -12,6 +12,8 @@ from mysafe.storage.sqlite_lane import SqliteEngine
 from tests.support.lane import PATIENCE_SECONDS, Held, append, append_and_fail, error_of, fail, limit_pages, rows
 from tests.support.rows import item_row
 
+pytestmark = pytest.mark.sqlite("the lane of SQLite, on a file layer that fails")
+
 
 def raise_conflict(tx: Transaction, error: BaseException) -> None:
     raise Conflict("users")

@@ -19,6 +19,8 @@ from mysafe.storage.sqlite_transaction import SqliteTransaction
 from tests.support.faulty_files import FaultyFiles
 from tests.support.lane import PATIENCE_SECONDS, Held, append
 
+pytestmark = pytest.mark.sqlite("the lane of SQLite, on a file layer that fails")
+
 
 class Numbers:
     """Take numbers in random units of two engines on one file, some of which fail, and some of whose commits do."""

@@ -19,6 +19,8 @@ from mysafe.storage.sqlite_lane import SqliteEngine
 from tests.support.lane import PATIENCE_SECONDS, Held, append, error_of, limit_pages, rows
 from tests.support.rows import item_row
 
+pytestmark = pytest.mark.sqlite("the lane of SQLite, on a file layer that fails")
+
 SOON_SECONDS = 2
 
 # -- an answer for everybody ---------------------------------------------------------------------------------------

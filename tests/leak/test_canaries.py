@@ -15,6 +15,8 @@ from tests.support.canaries import files_under, process_texts
 from tests.support.life import FIELDS, SECRET, Life
 from tests.support.process import Installation
 
+pytestmark = pytest.mark.sqlite("it searches the files of the database")
+
 TALKATIVE = [sys.executable, "-m", "tests.support.talkative_server"]
 
 

@@ -15,6 +15,8 @@ import pytest
 
 from tests.support.canaries import A_PART, Canaries, files_under, process_texts
 
+pytestmark = pytest.mark.sqlite("it searches the files of the database")
+
 ENCODINGS: dict[str, Callable[[str], bytes]] = {
     "raw": lambda text: f"password={text}\n".encode(),
     "in capitals or not": lambda text: text.swapcase().encode(),

@@ -14,6 +14,7 @@ from mysafe.domain.principals import Joined, User
 from mysafe.services.unit_of_work import UnitOfWork
 from mysafe.storage import schema
 from mysafe.storage.statements import compile_statement
+from tests.support.databases import beside
 from tests.support.server import RunningServer
 
 _BEGIN_SEQUENCE = compile_statement(
@@ -54,4 +55,9 @@ def _expire_key(uow: UnitOfWork, client_id: str) -> None:
 
 def begin_sequences(server: RunningServer, **first: int) -> None:
     """Let sequences that gave no number yet begin at other ones, so that no two kinds of item share any."""
+    if server.settings.is_on_postgresql:
+        with beside(server.settings) as connection:
+            for name, number in first.items():
+                connection.execute(f"ALTER SEQUENCE {name}_ids RESTART WITH {number}")
+        return
     server.operate(lambda uow: [uow._tx.execute(_BEGIN_SEQUENCE, *one) for one in first.items()])

@@ -141,6 +141,7 @@ def test_candidates_are_what_owner_grants_and_groups_connect_ascending_and_once(
     assert engine.look(partial(items.candidates, kind="password", user_id=99)).result() == []
 
 
+@pytest.mark.sqlite("the words of its planner")
 def test_candidates_are_searched_through_indexes(engine: Engine) -> None:
     plan = Statement("EXPLAIN QUERY PLAN " + items._CANDIDATES.text)
     values = ("password", "password", 1, 1, "password", 1, "password")

@@ -18,6 +18,8 @@ from mysafe.storage.sqlite_connection import connect, create_file
 from mysafe.storage.sqlite_lane import SqliteEngine
 from mysafe.storage.statements import DIALECT
 
+pytestmark = pytest.mark.sqlite("it opens files of SQLite")
+
 Shape = dict[str, object]
 
 

@@ -10,6 +10,8 @@ from mysafe.storage.engine import StorageRefused
 from mysafe.storage.sqlite_connection import create_file
 from mysafe.storage.sqlite_lane import SqliteEngine
 
+pytestmark = pytest.mark.sqlite("it opens files of SQLite")
+
 ROUNDS = 60
 
 

@@ -111,6 +111,7 @@ def test_a_remembered_record_is_read_anew_after_any_change(engine: Engine) -> No
     assert engine.submit(find).result() == engine.look(find).result() == second
 
 
+@pytest.mark.sqlite("it opens the file twice")
 def test_a_record_changed_by_another_process_is_seen_by_the_next_unit(engine: Engine, tmp_path: Path) -> None:
     find = partial(USERS.find, record_id=1)
     engine.submit(partial(USERS.insert, row=record_row(1))).result()

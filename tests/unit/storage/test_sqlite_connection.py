@@ -17,6 +17,8 @@ from mysafe.storage.sqlite_connection import check_sqlite_version, connect, is_f
 from mysafe.storage.sqlite_lane import SqliteEngine
 from mysafe.storage.statements import Statement
 
+pytestmark = pytest.mark.sqlite("it opens files of SQLite")
+
 
 @pytest.fixture
 def database(tmp_path: Path) -> Path:

@@ -13,6 +13,8 @@ from mysafe.storage.sqlite_lane import SqliteEngine
 from mysafe.storage.sqlite_transaction import IDS_AT_ONCE
 from mysafe.storage.statements import Statement
 
+pytestmark = pytest.mark.sqlite("it opens files of SQLite")
+
 INSERT = Statement("INSERT INTO sequences (name, next) VALUES (?, ?)")
 UPDATE = Statement("UPDATE sequences SET next = next + ?")
 SELECT = Statement("SELECT name, next FROM sequences ORDER BY name")

@@ -17,7 +17,7 @@ import threading
 import time
 
 from mysafe.domain.errors import Busy, DatabaseUnreachable, DeadlinePassed
-from mysafe.storage.engine import StorageRefused, Transaction, Unit
+from mysafe.storage.engine import StorageRefused, Transaction, UniqueClash, Unit
 from mysafe.storage.postgres.connection import Connection, connect
 from mysafe.storage.postgres.transaction import LOOKING, WRITING, Failure, Fate, Key, Numbers, PostgresTransaction
 from mysafe.storage.postgres.waiting import PATIENCE_SECONDS, Waiting
@@ -122,18 +122,20 @@ class Lane:
 
     def _alone(self, unit: Unit, how: Statement) -> Outcome:
         """Return the outcome of a unit in a transaction of its own, run again as often as that may help."""
+        last: BaseException | None = None
         for turn in range(TRIES):
             if turn:
                 time.sleep(random.uniform(0, LONGEST_PAUSE_SECONDS) * turn / TRIES)  # noqa: S311  # not a secret
             try:
                 return self._attempt([unit], how)[0]
             except _Spoiled as spoiled:
+                last = spoiled.error
                 if spoiled.fate is Fate.AGAIN or (spoiled.fate is Fate.LOST and turn == 0):
                     continue
                 if spoiled.fate in {Fate.LOST, *_FINAL} or how is LOOKING:
                     return unit, None, spoiled.error
                 return unit, None, self._recorded(unit, spoiled.error)
-        return unit, None, Busy()
+        return unit, None, last if isinstance(last, UniqueClash) else Busy()
 
     def _recorded(self, unit: Unit, error: BaseException) -> BaseException:
         """Let a unit write about its failure in a transaction of its own; return what its caller is told."""
@@ -147,7 +149,7 @@ class Lane:
         tx = self._ready()
         try:
             tx.begin(how)
-            outcomes = [_run_one(tx, unit) for unit in units]
+            outcomes = [_run_one(tx, unit, is_look=how is LOOKING) for unit in units]
             _commit(tx)
         except _Spoiled:
             self._roll_back(tx)
@@ -182,7 +184,7 @@ class Lane:
         self._connection = self._tx = None
 
 
-def _run_one(tx: PostgresTransaction, unit: Unit) -> Outcome:
+def _run_one(tx: PostgresTransaction, unit: Unit, *, is_look: bool) -> Outcome:
     """Run a unit. Raises _Spoiled if it fails and there is something to undo."""
     tx.has_written = False
     try:
@@ -192,7 +194,7 @@ def _run_one(tx: PostgresTransaction, unit: Unit) -> Outcome:
     except BaseException as error:  # noqa: BLE001  # whatever the work raises is its caller's
         if tx.has_written or tx.failure is not None:
             raise _Spoiled(error, tx.failure, unit) from None
-        return unit, None, _after_failure(tx, unit, error)
+        return unit, None, error if is_look else _after_failure(tx, unit, error)
     if tx.failure is not None:  # although the unit that noticed kept it to itself
         raise _Spoiled(tx.failure.error, tx.failure, unit)
     return unit, value, None

@@ -52,7 +52,7 @@ def encoded(values: tuple[Value, ...], order: tuple[int, ...]) -> tuple[list[byt
     formats = []
     for place in order:
         value = values[place]
-        if type(value) is int:
+        if isinstance(value, int):
             data.append(b"%d" % value)
             formats.append(_TEXT)
         else:

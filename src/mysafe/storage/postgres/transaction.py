@@ -23,6 +23,9 @@ WRITING = Statement("BEGIN ISOLATION LEVEL SERIALIZABLE")
 LOOKING = Statement("BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY")
 """A look sees one state that was committed as it is, which is all it needs; and it can never fail to serialize."""
 
+_CLASH = "23505"
+"""SQLSTATE of a value that should be unique and is not."""
+
 _COMMIT = Statement("COMMIT")
 _ROLLBACK = Statement("ROLLBACK")
 
@@ -173,21 +176,24 @@ class PostgresTransaction:
     def _send(self, call: Call) -> PGresult:
         """Send what waits and a statement, and return the result of the latter."""
         self._check()
-        calls, self._waiting = [*self._waiting, call], []
-        return self._exchanged(calls)[-1]
+        return self._exchanged([call])[-1]
 
     def _exchanged(self, calls: list[Call]) -> list[PGresult]:
+        """Send what waits and some statements, and return all their results."""
+        late, self._waiting = self._waiting, []
         self._is_begun = True
         try:
-            return self._connection.exchange(calls)
+            return self._connection.exchange([*late, *calls])
         except Broken:
             error: Exception = DatabaseUnreachable()
             self.failure = Failure(Fate.LOST, error)
         except Failed as failed:
             error = translated(failed.state)
-            if failed.statement is not calls[-1].statement and failed.statement.failure is not None:
+            is_late = any(failed.statement is call.statement for call in late)
+            if is_late and failed.statement.failure is not None:
                 error = failed.statement.failure()
-            self.failure = Failure(_fate(failed.state), error)
+            # What is sent later clashes with nothing: if it did, somebody else was faster, and committed the same.
+            self.failure = Failure(Fate.AGAIN if is_late and failed.state == _CLASH else _fate(failed.state), error)
         raise error
 
     def _check(self) -> None:
@@ -224,8 +230,7 @@ class PostgresTransaction:
             if other not in self._ahead and other not in self._remembered:
                 wanted[other] = its
         self._check()
-        calls, self._waiting = [*self._waiting, *(Call(its, (of,)) for (_, of), its in wanted.items())], []
-        results = self._exchanged(calls)[-len(wanted) :]
+        results = self._exchanged([Call(its, (of,)) for (_, of), its in wanted.items()])[-len(wanted) :]
         for one, result in zip(wanted, results, strict=True):
             rows = rows_in(result)
             self._ahead[one] = rows[0] if rows else None
