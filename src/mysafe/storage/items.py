@@ -7,6 +7,7 @@ from typing import NamedTuple
 from sqlalchemy import ColumnElement, bindparam, delete, func, literal_column, select, text, union, update
 from sqlalchemy import insert as insert_into
 
+from mysafe.domain.errors import Busy
 from mysafe.storage.engine import Transaction
 from mysafe.storage.schema import grants_idx, group_members_idx, item_versions, items
 from mysafe.storage.statements import Row, Statement, compile_statement, insert_all
@@ -89,7 +90,7 @@ _KEEP = compile_statement(
         ),
     ),
     ("kind", "id", "version"),
-)
+)._replace(failure=Busy)  # somebody else kept the same version just now
 _DROP_GRANT = compile_statement(
     delete(grants_idx).where(*(column == bindparam(column.name) for column in grants_idx.columns)),
     tuple(column.name for column in grants_idx.columns),

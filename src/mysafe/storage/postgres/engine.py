@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The PostgreSQL engine: a queue, and as many lanes as connections. Other servers may serve the same vault."""
 
+import threading
 from typing import ClassVar, Self
 
 from mysafe.domain.errors import DatabaseUnreachable
@@ -8,11 +9,10 @@ from mysafe.storage.engine import Engine, StorageRefused, Unit
 from mysafe.storage.hosting import Host
 from mysafe.storage.postgres.address import connection_text
 from mysafe.storage.postgres.connection import connect, open_link
-from mysafe.storage.postgres.lane import Lane
+from mysafe.storage.postgres.lane import Lane, Shared
 from mysafe.storage.postgres.migration import has_vault, migrate
-from mysafe.storage.postgres.transaction import Key, Numbers
+from mysafe.storage.postgres.transaction import Numbers
 from mysafe.storage.postgres.waiting import PATIENCE_SECONDS, Waiting
-from mysafe.storage.statements import Statement
 
 CONNECTIONS = 8
 
@@ -29,10 +29,9 @@ class PostgresEngine(Engine):
     is_shared: ClassVar[bool] = True
 
     def __init__(self, text: str, *, connections: int = CONNECTIONS, patience: float = PATIENCE_SECONDS) -> None:
-        habits: dict[Key, dict[Key, Statement]] = {}
-        numbers = Numbers()
+        shared = Shared(Numbers(), {}, threading.Lock())
         self._waiting = Waiting(patience=patience)
-        self._lanes = [Lane(self._waiting, text, numbers, habits) for _ in range(connections)]
+        self._lanes = [Lane(self._waiting, text, shared) for _ in range(connections)]
 
     @classmethod
     def create(cls, address: str, password: str | None = None, *, connections: int = CONNECTIONS) -> Self:

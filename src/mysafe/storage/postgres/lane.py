@@ -15,6 +15,7 @@ import logging
 import random
 import threading
 import time
+from typing import NamedTuple
 
 from mysafe.domain.errors import Busy, DatabaseUnreachable, DeadlinePassed
 from mysafe.storage.engine import StorageRefused, Transaction, UniqueClash, Unit
@@ -33,6 +34,14 @@ LONGEST_PAUSE_SECONDS = 0.05
 _FINAL = frozenset({Fate.IN_DOUBT, Fate.GONE})
 
 Outcome = tuple[Unit, object, BaseException | None]
+
+
+class Shared(NamedTuple):
+    """What the lanes of an engine have together: ids, habits, and the gate that an overtaken unit holds."""
+
+    numbers: Numbers
+    habits: dict[Key, dict[Key, Statement]]
+    gate: threading.Lock
 
 
 class _Spoiled(Exception):
@@ -71,11 +80,10 @@ class _Refusal:
 class Lane:
     """Serve a queue on one connection, which is made when it is needed and made anew when it is lost."""
 
-    def __init__(self, waiting: Waiting, text: str, numbers: Numbers, habits: dict[Key, dict[Key, Statement]]) -> None:
+    def __init__(self, waiting: Waiting, text: str, shared: Shared) -> None:
         self._waiting = waiting
         self._text = text
-        self._numbers = numbers
-        self._habits = habits
+        self._shared = shared
         self._connection: Connection | None = None
         self._tx: PostgresTransaction | None = None
         self._thread = threading.Thread(target=self._serve, name="lane", daemon=True)
@@ -114,6 +122,7 @@ class Lane:
 
     def _together(self, units: list[Unit], how: Statement) -> list[Outcome] | None:
         """Return the outcomes of units in one transaction, None if each must have one of its own."""
+        self._pass_gate()
         try:
             return self._attempt(units, how)
         except _Spoiled as spoiled:
@@ -122,27 +131,51 @@ class Lane:
 
     def _alone(self, unit: Unit, how: Statement) -> Outcome:
         """Return the outcome of a unit in a transaction of its own, run again as often as that may help."""
-        last: BaseException | None = None
-        for turn in range(TRIES):
-            if turn:
+        self._pass_gate()
+        outcome, last = self._tried(unit, how)
+        if outcome is not None:
+            return outcome
+        # It was overtaken. From now on nothing new is begun, so those that are under way are the last to overtake it;
+        # units of other servers are kept apart by chance.
+        is_held = self._shared.gate.acquire(timeout=PATIENCE_SECONDS)
+        try:
+            for turn in range(1, TRIES):
+                outcome, last = self._tried(unit, how)
+                if outcome is not None:
+                    return outcome
                 time.sleep(random.uniform(0, LONGEST_PAUSE_SECONDS) * turn / TRIES)  # noqa: S311  # not a secret
-            try:
-                return self._attempt([unit], how)[0]
-            except _Spoiled as spoiled:
-                last = spoiled.error
-                if spoiled.fate is Fate.AGAIN or (spoiled.fate is Fate.LOST and turn == 0):
-                    continue
-                if spoiled.fate in {Fate.LOST, *_FINAL} or how is LOOKING:
-                    return unit, None, spoiled.error
-                return unit, None, self._recorded(unit, spoiled.error)
+        finally:
+            if is_held:
+                self._shared.gate.release()
         return unit, None, last if isinstance(last, UniqueClash) else Busy()
+
+    def _pass_gate(self) -> None:
+        """Wait while a unit that was overtaken is at work."""
+        gate = self._shared.gate
+        if gate.acquire(timeout=PATIENCE_SECONDS):
+            gate.release()
+
+    def _tried(self, unit: Unit, how: Statement) -> tuple[Outcome | None, BaseException | None]:
+        """Return the outcome of a unit, None if it has to be run again; and what went wrong then."""
+        try:
+            return self._attempt([unit], how)[0], None
+        except _Spoiled as spoiled:
+            if spoiled.fate in {Fate.AGAIN, Fate.LOST}:
+                return None, spoiled.error
+            if spoiled.fate in _FINAL or how is LOOKING:
+                return (unit, None, spoiled.error), None
+            return (unit, None, self._recorded(unit, spoiled.error)), None
 
     def _recorded(self, unit: Unit, error: BaseException) -> BaseException:
         """Let a unit write about its failure in a transaction of its own; return what its caller is told."""
         if isinstance(unit, _Refusal):
             return error
-        _, _, second = self._alone(_Refusal(unit, error), WRITING)
-        return second or error
+        refusal = _Refusal(unit, error)
+        for _ in range(TRIES):
+            outcome, _ = self._tried(refusal, WRITING)
+            if outcome is not None:
+                return outcome[2] or error
+        return Busy()
 
     def _attempt(self, units: list[Unit], how: Statement) -> list[Outcome]:
         """Run units in one transaction and commit it. Raises _Spoiled, after a rollback."""
@@ -175,7 +208,7 @@ class Lane:
                 if isinstance(error, StorageRefused):
                     _log.error("the database cannot be used any more: %s", error)
                 raise _Spoiled(DatabaseUnreachable(), Failure(Fate.GONE, error), None) from None
-            self._tx = PostgresTransaction(self._connection, self._numbers, self._habits)
+            self._tx = PostgresTransaction(self._connection, self._shared.numbers, self._shared.habits)
         return self._tx
 
     def _drop(self) -> None:

@@ -57,7 +57,7 @@ def encoded(values: tuple[Value, ...], order: tuple[int, ...]) -> tuple[list[byt
             formats.append(_TEXT)
         else:
             # Texts too go as bytes with a length: their other form would end at a NUL.
-            data.append(value.encode() if isinstance(value, str) else value)  # type: ignore[arg-type]  # None, bytes
+            data.append(value.encode() if isinstance(value, str) else value)
             formats.append(_BINARY)
     return data, formats
 
