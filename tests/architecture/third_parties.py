@@ -22,6 +22,7 @@ HOMES: dict[str, tuple[str, ...]] = {
         "src/mysafe/services/payloads.py",
     ),
     "pyrage": ("src/mysafe/crypto/age.py",),
+    "psycopg": ("src/mysafe/storage/postgres/",),
     "sqlalchemy": ("src/mysafe/storage/",),
     "uvicorn": ("src/mysafe/server/", "src/mysafe/app.py"),
     "uvloop": ("src/mysafe/server/", "src/mysafe/app.py"),
