@@ -20,7 +20,7 @@ from mysafe.storage.postgres.texts import encoded, rows_of, text_of_statement
 from mysafe.storage.statements import Row, Statement, Value
 
 STATEMENT_MILLISECONDS = 10_000
-LOCK_MILLISECONDS = 1000
+LOCK_MILLISECONDS = 400
 IDLE_MILLISECONDS = 30_000
 """How long a statement may take, wait for a lock, and leave its transaction idle."""
 

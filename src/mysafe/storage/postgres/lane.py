@@ -29,7 +29,10 @@ _log = logging.getLogger("mysafe.storage")
 TRIES = 6
 """A unit is run once, and again at most five times when others were faster."""
 
-LONGEST_PAUSE_SECONDS = 0.05
+LONGEST_PAUSE_SECONDS = 0.02
+
+STUCK_SECONDS = 0.7
+"""How long units that wait behind a lock of somebody else may keep those of their group."""
 
 _FINAL = frozenset({Fate.IN_DOUBT, Fate.GONE})
 
@@ -109,25 +112,32 @@ class Lane:
     # -- transactions --------------------------------------------------------------------------------------------------
 
     def _run(self, units: list[Unit], how: Statement) -> None:
+        began = time.monotonic()
+        stuck: Unit | None = None
         if len(units) > 1:
-            outcomes = self._together(units, how)
+            outcomes, stuck = self._together(units, how)
             if outcomes is not None:
                 _resolve(outcomes)
                 return
-        began = time.monotonic()
         for unit in units:
-            # If they are stuck on the same row, the last of them must not wait for the patience of all.
-            is_late = time.monotonic() - began > PATIENCE_SECONDS
+            # Somebody else's transaction is in the way. Whoever met it has waited, and the last of the group must not
+            # wait for all others that meet it too.
+            is_late = stuck is not None and (unit is stuck or time.monotonic() - began > STUCK_SECONDS)
             _resolve([(unit, None, Busy()) if is_late else self._alone(unit, how)])
 
-    def _together(self, units: list[Unit], how: Statement) -> list[Outcome] | None:
-        """Return the outcomes of units in one transaction, None if each must have one of its own."""
+    def _together(self, units: list[Unit], how: Statement) -> tuple[list[Outcome] | None, Unit | None]:
+        """Return the outcomes of units in one transaction, None if each must have one of its own.
+
+        And the unit that waited for a lock in vain, if there is one.
+        """
         self._pass_gate()
         try:
-            return self._attempt(units, how)
+            return self._attempt(units, how), None
         except _Spoiled as spoiled:
             # Where it is unknown whether it is committed, to run it again might do everything twice.
-            return [(unit, None, spoiled.error) for unit in units] if spoiled.fate in _FINAL else None
+            if spoiled.fate in _FINAL:
+                return [(unit, None, spoiled.error) for unit in units], None
+            return None, spoiled.unit if spoiled.fate is Fate.STUCK else None
 
     def _alone(self, unit: Unit, how: Statement) -> Outcome:
         """Return the outcome of a unit in a transaction of its own, run again as often as that may help."""
