@@ -12,6 +12,7 @@ import pytest
 from mysafe.domain.errors import Busy
 from mysafe.storage import items
 from mysafe.storage.engine import Transaction
+from mysafe.storage.postgres import lane
 from mysafe.storage.postgres.address import connection_text
 from mysafe.storage.postgres.engine import PostgresEngine
 from mysafe.storage.postgres.waiting import PATIENCE_SECONDS
@@ -88,7 +89,8 @@ def test_callers_of_a_blocked_row_are_told_busy_within_three_seconds_and_it_reco
     assert last < LONGEST_SECONDS
 
 
-def test_control_without_a_limit_they_wait_longer(address: str) -> None:
+def test_control_without_limits_they_wait_longer(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lane, "STUCK_SECONDS", 60)
     last, _ = slowest(address, patience=60)
     assert last > LONGEST_SECONDS
 

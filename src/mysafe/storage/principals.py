@@ -175,8 +175,11 @@ def groups_of_owner(tx: Transaction, owner_id: int) -> list[RecordRow]:
 
 def note_login(tx: Transaction, user_id: int, at: int) -> None:
     """Store when a user last logged in (Unix seconds)."""
-    if not tx.execute(_UPDATE_LOGIN, at, user_id):
+    last = last_login(tx, user_id)
+    if last is None:
         tx.execute(_INSERT_LOGIN, user_id, at)
+    elif last < at:  # a row that many programs of one user write at once would hold them all up
+        tx.execute(_UPDATE_LOGIN, at, user_id)
 
 
 def last_login(tx: Transaction, user_id: int) -> int | None:

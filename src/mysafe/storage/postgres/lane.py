@@ -29,7 +29,7 @@ _log = logging.getLogger("mysafe.storage")
 TRIES = 6
 """A unit is run once, and again at most five times when others were faster."""
 
-LONGEST_PAUSE_SECONDS = 0.02
+LONGEST_PAUSE_SECONDS = 0.04
 
 STUCK_SECONDS = 0.7
 """How long units that wait behind a lock of somebody else may keep those of their group."""
@@ -153,7 +153,7 @@ class Lane:
                 outcome, last = self._tried(unit, how)
                 if outcome is not None:
                     return outcome
-                time.sleep(random.uniform(0, LONGEST_PAUSE_SECONDS) * turn / TRIES)  # noqa: S311  # not a secret
+                time.sleep(random.uniform(0.5, 1) * LONGEST_PAUSE_SECONDS * turn / TRIES)  # noqa: S311  # not a secret
         finally:
             if is_held:
                 self._shared.gate.release()
