@@ -164,20 +164,25 @@ class Connection:
         link = self._link
         results: list[PGresult] = []
         is_sent = link.flush() == 0
-        while True:
-            while not link.is_busy():
-                result = link.get_result()
-                if result is None:
-                    if link.status != pq.ConnStatus.OK:
-                        raise Broken
-                    continue  # the end of one statement's answer
-                if result.status == pq.ExecStatus.PIPELINE_SYNC:
-                    return results
-                results.append(result)
+        while not self._has_taken_all(results):
             if not (self._poll if is_sent else self._poll_both).poll(ANSWER_SECONDS * 1000):
                 raise Broken
             link.consume_input()
             is_sent = is_sent or link.flush() == 0
+        return results
+
+    def _has_taken_all(self, results: list[PGresult]) -> bool:
+        """Take the results that have arrived; return whether they were the last."""
+        link = self._link
+        while not link.is_busy():
+            result = link.get_result()
+            if result is None and link.status != pq.ConnStatus.OK:
+                raise Broken
+            if result is not None and result.status == pq.ExecStatus.PIPELINE_SYNC:
+                return True
+            if result is not None:  # None is the end of one statement's answer
+                results.append(result)
+        return False
 
     def _error_of(self, result: PGresult, call: Call) -> Exception:
         state = result.error_field(pq.DiagnosticField.SQLSTATE)
