@@ -124,7 +124,7 @@ def _free_port() -> int:
 @contextmanager
 def private_cluster() -> Iterator[Cluster]:
     """A running cluster. Its directory is short, because the path of a socket may not be long."""
-    with tempfile.TemporaryDirectory(prefix="pg.", dir="/tmp") as directory:  # noqa: S108  # of this name and mode 0700
+    with tempfile.TemporaryDirectory(prefix="pg.", dir="/tmp") as directory:  # of this name and mode 0700
         cluster = Cluster(Path(directory))
         cluster.start()
         try:

@@ -77,7 +77,9 @@ REFUSALS: tuple[type[Exception], ...] = (
 
 
 def database_path(settings: Settings) -> Path:
-    """Return where the SQLite database of these settings lies; only for settings that have one."""
+    """Return where the SQLite database of these settings lies. Raises StorageRefused if they name PostgreSQL."""
+    if settings.is_on_postgresql:
+        raise StorageRefused("this is for SQLite only: back up PostgreSQL with its own tools")
     if settings.database:
         return Path(settings.database.removeprefix("sqlite:///"))
     return settings.data / "vault.db"
