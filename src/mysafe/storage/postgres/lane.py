@@ -19,7 +19,7 @@ from typing import NamedTuple
 
 from mysafe.domain.errors import Busy, DatabaseUnreachable, DeadlinePassed
 from mysafe.storage.engine import StorageRefused, Transaction, UniqueClash, Unit
-from mysafe.storage.postgres.connection import Connection, connect
+from mysafe.storage.postgres.connection import Broken, Call, Connection, Failed, connect
 from mysafe.storage.postgres.transaction import LOOKING, WRITING, Failure, Fate, Key, Numbers, PostgresTransaction
 from mysafe.storage.postgres.waiting import PATIENCE_SECONDS, Waiting
 from mysafe.storage.statements import Statement
@@ -35,6 +35,10 @@ STUCK_SECONDS = 0.7
 """How long units that wait behind a lock of somebody else may keep those of their group."""
 
 _FINAL = frozenset({Fate.IN_DOUBT, Fate.GONE})
+
+_MY_TURN = Statement("SELECT pg_advisory_lock(7954033)::text")
+_MY_TURN_ENDS = Statement("SELECT pg_advisory_unlock(7954033)::text")
+"""The lock of units that were overtaken. It belongs to the connection, and goes with it."""
 
 Outcome = tuple[Unit, object, BaseException | None]
 
@@ -145,9 +149,10 @@ class Lane:
         outcome, last = self._tried(unit, how)
         if outcome is not None:
             return outcome
-        # It was overtaken. From now on nothing new is begun, so those that are under way are the last to overtake it;
-        # units of other servers are kept apart by chance.
+        # It was overtaken. From now on nothing new is begun here, so those that are under way are the last to overtake
+        # it. Other servers hold their own gates while their units wait for this one's turn to end.
         is_held = self._shared.gate.acquire(timeout=PATIENCE_SECONDS)
+        self._tell(_MY_TURN)
         try:
             for turn in range(1, TRIES):
                 outcome, last = self._tried(unit, how)
@@ -155,9 +160,20 @@ class Lane:
                     return outcome
                 time.sleep(random.uniform(0.5, 1) * LONGEST_PAUSE_SECONDS * turn / TRIES)  # noqa: S311  # not a secret
         finally:
+            self._tell(_MY_TURN_ENDS)
             if is_held:
                 self._shared.gate.release()
         return unit, None, last if isinstance(last, UniqueClash) else Busy()
+
+    def _tell(self, statement: Statement) -> None:
+        """Run a statement outside of any transaction. If it fails, the unit goes on without."""
+        try:
+            if self._connection is not None:
+                self._connection.exchange([Call(statement)])
+        except Failed:
+            pass
+        except Broken:
+            self._drop()
 
     def _pass_gate(self) -> None:
         """Wait while a unit that was overtaken is at work."""
