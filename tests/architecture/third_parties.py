@@ -24,7 +24,6 @@ HOMES: dict[str, tuple[str, ...]] = {
     "pkcs11": ("src/mysafe/crypto/root_key/devices/pkcs11_token.py",),
     "psycopg": ("src/mysafe/storage/postgres/",),
     "pyrage": ("src/mysafe/crypto/age.py",),
-    "psycopg": ("src/mysafe/storage/postgres/",),
     "sqlalchemy": ("src/mysafe/storage/",),
     "uvicorn": ("src/mysafe/server/", "src/mysafe/app.py"),
     "uvloop": ("src/mysafe/server/", "src/mysafe/app.py"),
