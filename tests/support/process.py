@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Mapping
 from http.client import HTTPConnection
 from pathlib import Path
 
@@ -30,7 +31,10 @@ def free_port() -> int:
 class Installation:
     """A vault on disk and, while it runs, the process that serves it. Nothing of it is outside its directory."""
 
-    def __init__(self, directory: Path, serve: list[str] | None = None) -> None:
+    def __init__(
+        self, directory: Path, serve: list[str] | None = None, environment: Mapping[str, str] | None = None
+    ) -> None:
+        self.environment = dict(environment or {})
         self.data = directory / "data"
         self.log = directory / "server.log"
         self._temporary = directory / "tmp"
@@ -124,7 +128,7 @@ class Installation:
 
     def _environment(self) -> dict[str, str]:
         own = {"MYSAFE_DATA": str(self.data), "TMPDIR": str(self._temporary)}
-        return {**os.environ, **UNTHROTTLED, **own}
+        return {**os.environ, **UNTHROTTLED, **own, **self.environment}
 
 
 def exchange(
