@@ -181,7 +181,10 @@ def _read_line(connection: socket.socket) -> dict[str, Any]:
         received += part
         if not part or len(received) > LONGEST_LINE_BYTES:
             raise ValueError("no line")
-    whole = json.loads(received)
+    try:
+        whole = json.loads(received)
+    except RecursionError:
+        raise ValueError("too deep") from None
     if not isinstance(whole, dict):
         raise ValueError("no object")  # to whoever reads lines this is one more wrong value
     return whole
