@@ -38,7 +38,7 @@ files: $(VENV)/.dev ## run the tests of large files with the largest there can b
 	@FILE_MIB=$(FILE_MIB) $(PY) -m pytest $(ARGS) tests/fault/test_files.py
 
 check: DOCS := --check
-check: fmt lint types arch docs test ## run everything continuous integration runs
+check: fmt lint types arch docs test check-pg ## run everything continuous integration runs
 
 fmt: $(VENV)/.dev ## check the formatting (make format mends it)
 	@$(PY) -m ruff format --check --quiet . || { echo "run: make format"; exit 1; }
@@ -63,7 +63,8 @@ docs: $(VENV)/.runtime ## write docs/api/openapi.json; check that links and make
 test-pg: $(VENV)/.dev ## as test, but on a private PostgreSQL server (T=path, ARGS=)
 	@$(PY) tools/private_postgres.py $(PY) -m pytest $(ARGS) $(T)
 
-check-pg: T := tests/postgres tests/unit/storage tests/contract tests/fault tests/property
+check-pg: T := tests/postgres tests/unit/storage tests/contract/api/manage tests/contract/api/test_golden.py \
+	tests/contract/api/test_audit.py tests/contract/api/test_access.py tests/contract/api/test_updates.py tests/fault/test_cas.py
 check-pg: test-pg ## what of it continuous integration runs
 
 cov: $(VENV)/.dev ## run the tests and show what they do not reach

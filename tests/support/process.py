@@ -34,14 +34,15 @@ def free_port() -> int:
 class Installation:
     """A vault on disk and, while it runs, the process that serves it. Nothing of it is outside its directory."""
 
-<<<<<<< HEAD
-    def __init__(self, directory: Path, serve: list[str] | None = None, *, is_on_sqlite: bool = False) -> None:
-=======
     def __init__(
-        self, directory: Path, serve: list[str] | None = None, environment: Mapping[str, str] | None = None
+        self,
+        directory: Path,
+        serve: list[str] | None = None,
+        environment: Mapping[str, str] | None = None,
+        *,
+        is_on_sqlite: bool = False,
     ) -> None:
         self.environment = dict(environment or {})
->>>>>>> root2
         self.data = directory / "data"
         self.log = directory / "server.log"
         self.settings = load_settings({"data": self.data, **({} if is_on_sqlite else databases.chosen())}, {}, None)
@@ -136,14 +137,10 @@ class Installation:
 
     def _environment(self) -> dict[str, str]:
         own = {"MYSAFE_DATA": str(self.data), "TMPDIR": str(self._temporary)}
-<<<<<<< HEAD
         if self.settings.database is not None:
             own["MYSAFE_DATABASE"] = self.settings.database
         environ = {name: value for name, value in os.environ.items() if name != "MYSAFE_TEST_DATABASE"}
-        return {**environ, **UNTHROTTLED, **own}
-=======
-        return {**os.environ, **UNTHROTTLED, **own, **self.environment}
->>>>>>> root2
+        return {**environ, **UNTHROTTLED, **own, **self.environment}
 
 
 def exchange(
