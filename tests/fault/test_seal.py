@@ -12,7 +12,7 @@ from typing import Any
 import httpx
 import pytest
 
-from mysafe import app
+from mysafe import app, making
 from mysafe.config import Settings, load_settings
 from mysafe.crypto.keyring import Keyring
 from mysafe.domain.errors import Sealed
@@ -122,7 +122,7 @@ def alive(kind: type) -> int:
 
 
 def test_the_keys_leave_the_process_when_it_is_sealed(settings: Settings) -> None:
-    app.initialise(settings)
+    making.initialise(settings)
     gc.collect()
     before = alive(VaultKeys), alive(Keyring)
     gate = app.sealed_gate(settings)
@@ -147,7 +147,7 @@ def _frozen_too() -> list[object]:
 
 
 def test_what_the_socket_asks_for_is_answered_whatever_it_is(settings: Settings) -> None:
-    app.initialise(settings)
+    making.initialise(settings)
     keeper = app.custodian(settings, app.sealed_gate(settings))
     keeper.start()
     questions: list[Any] = [{}, {"do": "open"}, {"do": 5}, {"do": None}, {"do": ["seal"]}]
