@@ -92,6 +92,11 @@ class Admission:
         with self._lock:
             self._users.pop(hash((authorization, address)), None)
 
+    def user_of(self, authorization: bytes | None, address: str) -> UserId | None:
+        """Return whose call this is, if that is remembered; it proves nothing."""
+        with self._lock:
+            return self._users.get(hash((authorization, address)))
+
     def opened(self, authorization: bytes | None, address: str) -> None:
         """Count a secret that was revealed, and raise the alarm if its user opens too many; once a minute at most."""
         with self._lock:
