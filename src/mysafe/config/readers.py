@@ -156,5 +156,6 @@ READERS: dict[str, Callable[[str, Given], object]] = {
     "files_free_bytes": _number(0, _MOST_STORED_BYTES, is_whole=True),
     "files_bytes_per_second": _number(1, 2**30, is_whole=True),
     "notes_max_characters": _number(1, _LONGEST_NOTES, is_whole=True),
+    "shutdown_seconds": _number(1, 600, is_whole=True),
 }
 """The reader of each field. It gets the name of the field for its message, and raises SettingsRefused."""

@@ -150,6 +150,11 @@ class Settings:
     """Slowest upload of a file, as an average after the first ten seconds. Unit: bytes per second.
     Limits: 1 to 1073741824."""
 
+    shutdown_seconds: int = 30
+    """How long requests and transfers of files may go on after the server was told to end (SIGTERM or SIGINT); then
+    they are cut off, and up to five seconds later the server has ended. What stops the server must wait that long.
+    Unit: seconds. Limits: 1 to 600."""
+
     @property
     def body_bytes(self) -> int:
         """The largest request body: 1 MiB, more when notes may be long (twelve bytes of JSON hold a code point)."""

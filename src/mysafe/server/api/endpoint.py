@@ -13,6 +13,7 @@ import logging
 import time
 import traceback
 from collections.abc import Awaitable, Callable, MutableMapping
+from contextlib import suppress
 from functools import partial
 from secrets import token_hex
 from typing import Any, NamedTuple, NoReturn
@@ -133,7 +134,7 @@ class Api:
                 answer = await self._answer(match, scope, receive, request_id)
             if answer.outgoing is not None:
                 opened = await self._opened(answer.outgoing, scope)
-        except ClientGone:
+        except (ClientGone, asyncio.CancelledError):  # cancelled only when the server ends, and has hung up before
             return
         except VaultError as error:
             answer = door.answer_to(error, self._compatibility)
@@ -146,7 +147,8 @@ class Api:
             await send({"type": "http.response.body", "body": answer.body})
             return
         try:
-            await self._transfers_there().give(opened, answer.outgoing, receive, send, head)
+            with suppress(asyncio.CancelledError):  # as above
+                await self._transfers_there().give(opened, answer.outgoing, receive, send, head)
         except Exception as error:  # noqa: BLE001  # the head is out: an answer that ends too early is all that is left
             _report(error, request_id)
 
