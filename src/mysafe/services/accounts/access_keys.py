@@ -122,7 +122,7 @@ def list_keys(uow: UnitOfWork, owner: str | None = None) -> list[AccessKeyView]:
 
 def read(uow: UnitOfWork, which: Which) -> AccessKeyView:
     """Return an access key without its secrets, a revoked one too."""
-    key = _find(uow, which)
+    key = _find(uow, which, Action.ACCESS_KEY_READ)
     uow.registry.record_on_key(Action.ACCESS_KEY_READ, key)
     return _view(uow, key)
 
@@ -180,7 +180,7 @@ def change(
 
 def revoke(uow: UnitOfWork, which: Which) -> AccessKeyView:
     """Revoke an access key for good; its tokens die with it, and no copy of its client secret is kept."""
-    key = _find(uow, which)
+    key = _find(uow, which, Action.ACCESS_KEY_REVOKE)
     if key.is_revoked:
         uow.registry.record_on_key(Action.ACCESS_KEY_REVOKE, key)
         return _view(uow, key)
@@ -191,13 +191,13 @@ def revoke(uow: UnitOfWork, which: Which) -> AccessKeyView:
 
 def claim(uow: UnitOfWork, which: Which, action: Action) -> Claim:
     """Decide on showing a secret of an access key, and return what is needed to ask for the password."""
-    uow.registry.permit_on_key(action, _find(uow, which))
+    _find(uow, which, action)
     return reauthentication.claim(uow)
 
 
 def refuse(uow: UnitOfWork, which: Which, action: Action, error: VaultError) -> Revealed:
     """Raise `error`, which the password led to, so that it is recorded with the access key."""
-    uow.registry.permit_on_key(action, _find(uow, which))
+    _find(uow, which, action)
     raise error
 
 
@@ -212,8 +212,7 @@ def decryption_key(uow: UnitOfWork, which: Which, proof: Proof | None = None) ->
 
 
 def _reveal(uow: UnitOfWork, which: Which, action: Action, proof: Proof | None) -> Revealed:
-    key = _find(uow, which)
-    uow.registry.permit_on_key(action, key)
+    key = _find(uow, which, action)
     reauthentication.check(uow, proof)
     kept = uow.registry.secrets_of(key, action)
     is_client_secret = action is Action.ACCESS_KEY_REVEAL_SECRET
@@ -252,21 +251,19 @@ def _new_key(uow: UnitOfWork, owner: User, terms: Terms) -> AccessKey:
 
 def _usable(uow: UnitOfWork, which: Which, action: Action) -> AccessKey:
     """Return an access key that may be changed or cloned. Raises Inactive for a revoked one."""
-    key = _find(uow, which)
-    uow.registry.permit_on_key(action, key)
+    key = _find(uow, which, action)
     if key.is_revoked:
         raise Inactive("access key")
     return key
 
 
-def _find(uow: UnitOfWork, which: Which) -> AccessKey:
+def _find(uow: UnitOfWork, which: Which, action: Action) -> AccessKey:
+    """Return an access key to which the actor may do `action`. One that the actor may not see is as if it were none."""
     if isinstance(which, str):
         key = uow.principals.access_key_by_client(which)
-    else:
-        key = uow.principals.access_key(which) if which <= LARGEST_ID else None
-    if key is None:
-        raise NotFound("access key")
-    return key
+        return uow.registry.require_key(action, key.id if key else 0, key)
+    key = uow.principals.access_key(which) if which <= LARGEST_ID else None
+    return uow.registry.require_key(action, which, key)
 
 
 def _owner(uow: UnitOfWork, name: str | None) -> User:
