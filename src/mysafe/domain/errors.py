@@ -8,6 +8,7 @@
     │ ├ TooLong
     │ ├ TooShort
     │ ├ BadSeed
+    │ ├ NamedTwice
     │ ├ BadBody
     │ │ └ BadMultipart
     │ ├ BadIdentifier
@@ -86,6 +87,10 @@ class TooShort(_FieldError):
 
 class BadSeed(_FieldError):
     """A TOTP seed is not base32 of at least ten characters."""
+
+
+class NamedTwice(_FieldError):
+    """The same record is named twice. `field` is the second place."""
 
 
 class BadBody(InvalidInput):

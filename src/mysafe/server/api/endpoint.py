@@ -196,7 +196,10 @@ class Api:
                 if has_body(headers):
                     call = call._replace(body=await read_body(receive, headers, self._limits.body_bytes))
             step = self._step(operation, call)
-            value = await self._begun(step, identify, origin, deadline)
+            counted = (
+                identify if step.things == 1 or identify is None else self._admission.of_many(identify, step.things)
+            )
+            value = await self._begun(step, counted, origin, deadline)
             if operation.action in _REVEALING:
                 self._admission.opened(headers.get(b"authorization"), caller.address)
             after = step.encode(value)

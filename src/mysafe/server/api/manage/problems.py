@@ -49,6 +49,7 @@ TABLE: dict[type[errors.VaultError], _Problem] = {
     errors.TooLong: _Problem(400, "too_long", "A field is too long."),
     errors.TooShort: _Problem(400, "too_short", "A field is too short."),
     errors.BadSeed: _Problem(400, "bad_seed", "A TOTP seed is not base32."),
+    errors.NamedTwice: _Problem(400, "named_twice", "The same record is named twice."),
     errors.BadBody: _Problem(400, "bad_body", "The body is not the JSON object it should be."),
     errors.BadIdentifier: _Problem(400, "bad_identifier", "An identifier is a positive decimal number."),
     errors.NotFound: _Problem(404, "not_found", "There is no such record, or it is not visible to you."),
