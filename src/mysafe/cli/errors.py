@@ -28,6 +28,7 @@ _TABLE: dict[type[errors.VaultError], tuple[int, str]] = {
     errors.TooLong: (USAGE, "{field} is longer than {limit} characters"),
     errors.TooShort: (USAGE, "{field} is shorter than {limit} characters"),
     errors.BadSeed: (USAGE, "{field} is not base32 of at least ten characters"),
+    errors.NamedTwice: (USAGE, "{field} names the same record again"),
     errors.BadBody: (USAGE, "the input is not the document it should be"),
     errors.BadMultipart: (USAGE, "the input is not the multipart form it should be"),
     errors.BadIdentifier: (USAGE, "an identifier is a positive decimal number"),

@@ -143,6 +143,7 @@ class Transfers:
     async def _fill(self, filling: Filling, ticket: Ticket, reception: Reception, receive: Receive) -> StoredContent:
         body = _Body(receive, self._least_bytes_per_second, ticket.most_bytes + EXTRA_BYTES)
         waiting: list[memoryview] = []
+        reserved = ticket.most_bytes if ticket.reserved_bytes is None else ticket.reserved_bytes
         size = waiting_bytes = 0
         writing: asyncio.Future[None] = self._in_thread(_nothing)
         try:
@@ -152,6 +153,8 @@ class Transfers:
                 size += arrived
                 if size > ticket.most_bytes:
                     raise ticket.refusal
+                if size > reserved:
+                    reserved = await self._in_thread(uploads.reserve, self._vault, ticket.blob_id, size, self.bounds)
                 waiting += pieces
                 waiting_bytes += arrived
                 if len(waiting) >= MOST_PIECES:  # of an upload that comes in crumbs, each costs more than it holds

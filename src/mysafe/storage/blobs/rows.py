@@ -27,6 +27,13 @@ class Usage(NamedTuple):
     total_bytes: int
 
 
+class Pending(NamedTuple):
+    """A blob on its way: whose it will be, and the bytes that are set aside for it."""
+
+    owner_id: int
+    reserved_bytes: int
+
+
 _INSERT = insert_all(blobs)
 _IS_PENDING = blobs.c.state == literal_column(f"'{PENDING}'")
 _KEEP = compile_statement(
@@ -39,6 +46,13 @@ _KEEP = compile_statement(
         stored_bytes=bindparam("new_bytes"),
     ),
     ("new_owner", "new_item", "new_bytes", "of_id"),
+)
+_PENDING = compile_statement(
+    select(blobs.c.owner_id, blobs.c.stored_bytes).where(blobs.c.id == bindparam("id"), _IS_PENDING), ("id",)
+)
+_RESERVE = compile_statement(
+    update(blobs).where(blobs.c.id == bindparam("of_id"), _IS_PENDING).values(stored_bytes=bindparam("new_bytes")),
+    ("new_bytes", "of_id"),
 )
 _DOOM = compile_statement(
     update(blobs)
@@ -88,6 +102,15 @@ class BlobRows:
     def begin(self, blob_id: str, owner_id: int, expected_bytes: int) -> None:
         """Store the row of a blob that is about to be written."""
         self._tx.execute(_INSERT, blob_id, PENDING, owner_id, 0, expected_bytes, self._now)
+
+    def pending(self, blob_id: str) -> Pending | None:
+        """Return a blob on its way, None if it is kept, given up or not there."""
+        row = self._tx.row(_PENDING, blob_id)
+        return None if row is None else Pending(int(str(row[0])), int(str(row[1])))
+
+    def reserve(self, blob_id: str, reserved_bytes: int) -> None:
+        """Set bytes aside for a blob on its way, those it had included."""
+        self._tx.execute(_RESERVE, reserved_bytes, blob_id)
 
     def keep(self, blob_id: str, owner_id: int, item_id: int, stored_bytes: int) -> bool:
         """Give a pending blob to an item; return False if it is not pending any more."""
