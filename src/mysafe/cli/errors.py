@@ -43,6 +43,10 @@ _TABLE: dict[type[errors.VaultError], tuple[int, str]] = {
     errors.VersionMismatch: (REFUSED, "the item was changed meanwhile"),
     errors.Inactive: (REFUSED, "the {what} is disabled"),
     errors.Conflict: (REFUSED, "the name is taken by another {what}"),
+    errors.LimitReached: (
+        REFUSED,
+        "the user has {limit} already, and may have no other {what}: revoke one first, or raise the setting",
+    ),
     errors.WrongState: (REFUSED, "{reason}"),
     errors.NotEncryptable: (REFUSED, "the value is too long to be encrypted for the access key"),
     errors.NotAuthenticated: (REFUSED, "the credential was not accepted"),

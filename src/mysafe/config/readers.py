@@ -146,6 +146,7 @@ READERS: dict[str, Callable[[str, Given], object]] = {
     "compat_list_inactive": _flag,
     "access_keys_rsa_bits": _choice("4096", "8192"),
     "access_keys_reveal": _word("reauth", "once"),
+    "access_keys_per_user": _number(1, 10_000, is_whole=True),
     "items_erase_after_days": _number(0, 36_500, is_whole=True),
     "items_versions_kept_days": _number(0, 36_500, is_whole=True),
     "files_store": _object_store,

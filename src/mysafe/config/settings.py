@@ -115,6 +115,9 @@ class Settings:
     the local operator; a sealed copy is kept for that. Or `once`: of keys that are made from then on no copy is kept.
     Limits: reauth or once."""
 
+    access_keys_per_user: int = 100
+    """How many access keys a user may have; revoked ones do not count. Limits: 1 to 10000."""
+
     items_erase_after_days: int = 0
     """How long an item must have been inactive and unchanged before its owner can erase it. Unit: days; 0 is not at
     all. Limits: 0 to 36500."""

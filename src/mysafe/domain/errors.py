@@ -20,6 +20,7 @@
     ├ AccessDenied
     ├ Inactive
     ├ Conflict
+    ├ LimitReached
     ├ LastAdministrator
     ├ WrongPassword
     ├ WrongState
@@ -166,6 +167,15 @@ class Conflict(VaultError):
     def __init__(self, what: str) -> None:
         super().__init__(what)
         self.what = what
+
+
+class LimitReached(VaultError):
+    """There are as many records of this kind as there may be: `limit`. `what` is the kind."""
+
+    def __init__(self, what: str, limit: int) -> None:
+        super().__init__(what)
+        self.what = what
+        self.limit = limit
 
 
 class LastAdministrator(VaultError):

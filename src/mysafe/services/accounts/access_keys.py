@@ -14,14 +14,15 @@ from mysafe.crypto.credentials import new_client_id, new_client_secret
 from mysafe.crypto.rsa_oaep import new_pair
 from mysafe.domain.access_keys import AccessKey, AccessKeyChange, AccessKeyDraft, AccessKeyView, KeySecrets, RsaPair
 from mysafe.domain.actions import Action
-from mysafe.domain.errors import Busy, Inactive, NotFound, VaultError, VersionMismatch
+from mysafe.domain.errors import Busy, Inactive, LimitReached, NotFound, VaultError, VersionMismatch
 from mysafe.domain.ids import LARGEST_ID, AccessKeyId, UserId
 from mysafe.domain.principals import User
 from mysafe.domain.secret_text import SecretText
 from mysafe.services.accounts import reauthentication
+from mysafe.services.accounts.key_rules import KeyRules
 from mysafe.services.accounts.key_terms import Terms, check_expiry, checked_terms
 from mysafe.services.accounts.reauthentication import Claim, Proof
-from mysafe.services.accounts.users import LONGEST_NAME
+from mysafe.services.accounts.users import LONGEST_NAME, user_named
 from mysafe.services.unit_of_work import UnitOfWork
 
 EVERYBODY = "*"
@@ -29,6 +30,9 @@ EVERYBODY = "*"
 
 COPY = " (Copy)"
 """What a clone has behind the name of its source (product 3)."""
+
+USUAL = KeyRules()
+"""The rules where nothing else is set."""
 
 Which: TypeAlias = AccessKeyId | str
 """An access key, by its id or by its client id."""
@@ -63,32 +67,33 @@ def prepare(bits: int, *, is_encrypting: bool) -> RsaPair | None:
     return new_pair(bits) if is_encrypting else None
 
 
-def may_add(uow: UnitOfWork, draft: AccessKeyDraft) -> bool:
+def may_add(uow: UnitOfWork, draft: AccessKeyDraft, *, rules: KeyRules = USUAL) -> bool:
     """Decide on making an access key, without making it; return whether it needs RSA keys. Raises as `add`."""
-    _new_key(uow, _owner(uow, draft.owner), checked_terms(draft))
+    _new_key(uow, _owner(uow, draft.owner), checked_terms(draft), rules)
     check_expiry(draft.expires_at, uow.principals.now)
     return draft.is_encrypting
 
 
 def add(
-    uow: UnitOfWork, draft: AccessKeyDraft, pair: RsaPair | None = None, *, is_secret_kept: bool = True
+    uow: UnitOfWork, draft: AccessKeyDraft, pair: RsaPair | None = None, *, rules: KeyRules = USUAL
 ) -> NewAccessKey:
     """Store a new access key of an active user. `pair` comes from `prepare`.
 
-    `is_secret_kept` says whether a sealed copy of the client secret is kept, so that it can be shown again.
+    `rules` say whether a sealed copy of the client secret is kept, so that it can be shown again, and how many access
+    keys the owner may have.
 
-    Raises NotFound (the owner), InvalidInput.
+    Raises NotFound (the owner), InvalidInput, LimitReached.
     """
     terms = checked_terms(draft)
     check_expiry(draft.expires_at, uow.principals.now)
     owner = _owner(uow, draft.owner)
-    return _store(uow, owner, _new_key(uow, owner, terms), pair, is_secret_kept=is_secret_kept)
+    return _store(uow, owner, _new_key(uow, owner, terms, rules), pair, rules)
 
 
-def clone(uow: UnitOfWork, which: Which, pair: RsaPair | None = None, *, is_secret_kept: bool = True) -> NewAccessKey:
+def clone(uow: UnitOfWork, which: Which, pair: RsaPair | None = None, *, rules: KeyRules = USUAL) -> NewAccessKey:
     """Store a copy of an access key under a new id, with a new secret and without an expiry (R-TOK-15).
 
-    A key that encrypts gets RSA keys of its own, from `prepare`. Raises Inactive for a revoked key.
+    A key that encrypts gets RSA keys of its own, from `prepare`. Raises Inactive for a revoked key, LimitReached.
     """
     source = _usable(uow, which, Action.ACCESS_KEY_CLONE)
     if source.encryption_key is not None and pair is None:
@@ -98,16 +103,20 @@ def clone(uow: UnitOfWork, which: Which, pair: RsaPair | None = None, *, is_secr
     if owner is None or not owner.is_active:
         raise NotFound("user")
     terms = _terms_of(source)._replace(name=source.name[: LONGEST_NAME - len(COPY)] + COPY, expires_at=None)
-    key = _new_key(uow, owner, terms)
+    key = _new_key(uow, owner, terms, rules)
     own_pair = pair if source.encryption_key is not None else None
-    return _store(uow, owner, key, own_pair, is_secret_kept=is_secret_kept)
+    return _store(uow, owner, key, own_pair, rules)
 
 
-def list_keys(uow: UnitOfWork, owner: str | None = None) -> list[AccessKeyView]:
-    """Return access keys that are not revoked, ascending by id.
+def list_keys(
+    uow: UnitOfWork, owner: str | None = None, after: int = 0, limit: int | None = None
+) -> tuple[list[AccessKeyView], bool]:
+    """Return access keys that are not revoked, ascending by id, and whether more follow.
 
     Args:
         owner: a user name, EVERYBODY, or None for the actor's own; only administrators may name another user.
+        after: leaves out those up to this id.
+        limit: the most to return, None for all.
 
     Raises NotFound (the user).
     """
@@ -116,8 +125,10 @@ def list_keys(uow: UnitOfWork, owner: str | None = None) -> list[AccessKeyView]:
         found = uow.principals.access_keys_of(uow.actor.user_id)
     else:
         uow.registry.permit(Action.ACCESS_KEY_LIST_ALL)
-        found = uow.principals.access_keys_of(None if owner == EVERYBODY else _user(uow, owner).id)
-    return [_view(uow, key) for key in found]
+        found = uow.principals.access_keys_of(None if owner == EVERYBODY else user_named(uow, owner).id)
+    following = [key for key in found if key.id > after]
+    shown = following[:limit]
+    return [_view(uow, key) for key in shown], len(following) > len(shown)
 
 
 def read(uow: UnitOfWork, which: Which) -> AccessKeyView:
@@ -222,19 +233,19 @@ def _reveal(uow: UnitOfWork, which: Which, action: Action, proof: Proof | None) 
     return Revealed(key.client_id, secret)
 
 
-def _store(uow: UnitOfWork, owner: User, key: AccessKey, pair: RsaPair | None, *, is_secret_kept: bool) -> NewAccessKey:
+def _store(uow: UnitOfWork, owner: User, key: AccessKey, pair: RsaPair | None, rules: KeyRules) -> NewAccessKey:
     secret = new_client_secret()
     key = replace(
         key,
         secret_verifier=uow.registry.verifier_of(key.client_id, secret),
         encryption_key=pair.public_key if pair else None,
     )
-    kept = KeySecrets(pair.private_key if pair else None, secret if is_secret_kept else None)
+    kept = KeySecrets(pair.private_key if pair else None, secret if rules.is_secret_kept else None)
     return NewAccessKey(uow.registry.add_access_key(key, kept), secret, owner.username)
 
 
-def _new_key(uow: UnitOfWork, owner: User, terms: Terms) -> AccessKey:
-    """Return an access key that is not stored yet, if the actor may make one for this owner."""
+def _new_key(uow: UnitOfWork, owner: User, terms: Terms, rules: KeyRules) -> AccessKey:
+    """Return an access key that is not stored yet, if the actor may make one for this owner, who has not too many."""
     key = AccessKey(
         id=AccessKeyId(0),
         version=0,
@@ -246,6 +257,8 @@ def _new_key(uow: UnitOfWork, owner: User, terms: Terms) -> AccessKey:
         **terms._asdict(),
     )
     uow.registry.permit_on_key(Action.ACCESS_KEY_CREATE, key)
+    if len(uow.principals.access_keys_of(owner.id)) >= rules.most_keys:
+        raise LimitReached("access key", rules.most_keys)
     return key
 
 
@@ -267,17 +280,10 @@ def _find(uow: UnitOfWork, which: Which, action: Action) -> AccessKey:
 
 
 def _owner(uow: UnitOfWork, name: str | None) -> User:
-    owner = uow.principals.user(uow.actor.user_id) if name is None else _user(uow, name)
+    owner = uow.principals.user(uow.actor.user_id) if name is None else user_named(uow, name)
     if owner is None or not owner.is_active:
         raise NotFound("user")
     return owner
-
-
-def _user(uow: UnitOfWork, name: str) -> User:
-    user = uow.principals.user_by_name(name)
-    if user is None:
-        raise NotFound("user")
-    return user
 
 
 def _view(uow: UnitOfWork, key: AccessKey) -> AccessKeyView:

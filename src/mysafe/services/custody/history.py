@@ -117,6 +117,8 @@ class History:
         if grant.action is Action.ITEM_READ_VERSION:
             self._recorder.allowed(grant.action, subject)
             self._recorder.owed -= 1
+        else:
+            self._recorder.remark(grant.action, f"version {version}")
         return Content(version, meta, payloads.decode_secret(ref.kind, key.open_secret(sealed)))
 
     def erase(self, grant: Grant) -> int:

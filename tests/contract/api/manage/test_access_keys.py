@@ -1,6 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """`/api/manage/access-keys`: make, list, show, change, clone and revoke access keys, each with its audit rows."""
 
+from collections.abc import Iterator
+from pathlib import Path
+
 import pytest
 
 from mysafe.services import audit_trail
@@ -268,3 +271,37 @@ def test_no_secret_of_a_key_is_in_the_log_or_in_its_other_answers(owner: KeyOwne
     ]
     assert made["access_key"]["client_id"] in texts[0]
     assert not any(secret in text for text in texts)
+
+
+@pytest.fixture
+def counted(tmp_path: Path) -> Iterator[KeyOwner]:
+    """An owner who may have three access keys, and has one."""
+    running = RunningServer(tmp_path, access_keys_per_user=3)
+    yield KeyOwner(running)
+    running.close()
+
+
+def test_a_user_has_no_more_access_keys_than_the_setting_says(counted: KeyOwner) -> None:
+    second = counted.key_id()
+    third = counted.call("POST", f"{KEYS}/{second}/clone").json()["access_key"]["id"]
+    refused = [
+        counted.call("POST", KEYS, {"name": "n"}),
+        counted.call("POST", KEYS, {"name": "n", "is_encrypting": True}),
+        counted.call("POST", f"{KEYS}/{second}/clone"),
+    ]
+    for answer in refused:
+        document = answer.json()
+        assert (answer.status_code, document["code"], document["limit"]) == (409, "limit_reached", 3)
+        assert [row[1] for row in counted.audited(answer)] == ["conflict"]
+    assert KeyOwner(counted.server).key_id()  # each user for themselves
+    counted.call("POST", f"{KEYS}/{third}/revoke")
+    assert counted.key_id()  # revoked ones do not count
+
+
+def test_a_list_comes_in_pages(owner: KeyOwner) -> None:
+    (first,) = owner.listed()
+    second, third = owner.key_id(), owner.key_id()
+    pages = [owner.call("GET", f"{KEYS}?limit=2{after}").json() for after in ("", f"&after={second}")]
+    assert [[key["id"] for key in page["access_keys"]] for page in pages] == [[first, second], [third]]
+    assert [page["next"] for page in pages] == [second, None]
+    assert owner.call("GET", f"{KEYS}?limit=0").status_code == 400

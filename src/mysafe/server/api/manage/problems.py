@@ -61,6 +61,7 @@ TABLE: dict[type[errors.VaultError], _Problem] = {
     errors.Inactive: _Problem(409, "inactive", "The record is deactivated or revoked."),
     errors.WrongState: _Problem(409, "wrong_state", "The record is not in the state that this needs."),
     errors.Conflict: _Problem(409, "conflict", "The name is taken."),
+    errors.LimitReached: _Problem(409, "limit_reached", "There are as many of these records as there may be."),
     errors.DuplicateIdentifier: _Problem(409, "duplicate_identifier", "The identifier code is taken."),
     errors.VersionMismatch: _Problem(412, "version_mismatch", "The record was changed meanwhile."),
     errors.NotEncryptable: _Problem(422, "not_encryptable", "The value is too long for the access key to encrypt."),
