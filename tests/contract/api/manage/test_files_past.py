@@ -144,3 +144,14 @@ def test_without_a_note_of_who_has_it_a_content_in_use_would_be_lost(
     rename(person, identifier, "a third name")
     assert collected(kept_a_day) == 1
     assert download(kept_a_day.server, person.token, identifier).status_code == 500
+
+
+def test_a_content_that_changed_hands_outlives_the_versions_of_its_former_owner(kept_a_day: Scene) -> None:
+    leaving = Leaving(kept_a_day)
+    identifier = upload(kept_a_day.server, leaving.leaver.token, b"of a leaver")
+    assert leaving.approve(leaving.requested()).status_code == 200
+    later(kept_a_day, leaving.heir)
+    rename(leaving.heir, identifier, "another name")
+    assert [one["version"] for one in leaving.heir.versions("file", identifier)] == [3, 2]
+    assert collected(kept_a_day) == 0
+    assert download(kept_a_day.server, leaving.heir.token, identifier).content == b"of a leaver"
