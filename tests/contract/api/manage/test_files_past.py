@@ -151,7 +151,8 @@ def test_a_content_that_changed_hands_outlives_the_versions_of_its_former_owner(
     identifier = upload(kept_a_day.server, leaving.leaver.token, b"of a leaver")
     assert leaving.approve(leaving.requested()).status_code == 200
     later(kept_a_day, leaving.heir)
-    rename(leaving.heir, identifier, "another name")
+    replace(leaving.heir, identifier, b"second", "b.txt")
     assert [one["version"] for one in leaving.heir.versions("file", identifier)] == [3, 2]
     assert collected(kept_a_day) == 0
+    assert leaving.heir.ask("POST", f"/items/file/{identifier}/versions/2/restore").status_code == 200
     assert download(kept_a_day.server, leaving.heir.token, identifier).content == b"of a leaver"
