@@ -25,6 +25,7 @@ from mysafe.server.api.admission import Admission, Rates
 from mysafe.server.api.call import Answer
 from mysafe.server.api.endpoint import DOCUMENTED, Api, Limits
 from mysafe.server.api.transfers import Transfers
+from mysafe.server.ending import EndingServer
 from mysafe.server.limits import ConnectionLimits, limited_protocol
 from mysafe.server.logs import log_to_stderr
 from mysafe.server.origin import Proxies
@@ -140,7 +141,7 @@ def web_server(application: Application, settings: Settings) -> uvicorn.Server:
         connections=settings.max_connections,
         uncounted=settings.trusted_proxies,
     )
-    return uvicorn.Server(
+    return EndingServer(
         uvicorn.Config(
             application,
             host=settings.host,
@@ -153,12 +154,12 @@ def web_server(application: Application, settings: Settings) -> uvicorn.Server:
             access_log=False,
             server_header=False,
             proxy_headers=False,
-            timeout_graceful_shutdown=30,
             ssl_certfile=settings.tls_certificate,
             ssl_keyfile=settings.tls_key,
             ssl_ca_certs=settings.tls_client_ca,
             ssl_cert_reqs=ssl.CERT_OPTIONAL if settings.tls_client_ca else ssl.CERT_NONE,
-        )
+        ),
+        settings.shutdown_seconds,
     )
 
 

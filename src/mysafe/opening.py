@@ -72,7 +72,11 @@ def open_vault(settings: Settings, *, clock: Clock = time.time, provider: RootKe
     except BaseException:
         engine.close()
         raise
-    rules = KeyRules(settings.access_keys_rsa_bits, is_secret_kept=settings.access_keys_reveal == "reauth")
+    rules = KeyRules(
+        settings.access_keys_rsa_bits,
+        is_secret_kept=settings.access_keys_reveal == "reauth",
+        most_keys=settings.access_keys_per_user,
+    )
     retention = Retention(settings.items_versions_kept_days, settings.items_erase_after_days)
     node = f"{os.uname().nodename}:{os.getpid()}"
     return Vault(engine, keys, clock=clock, node=node, key_rules=rules, retention=retention)

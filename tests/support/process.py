@@ -97,6 +97,11 @@ class Installation:
         """End the server as Ctrl-C does and return its exit status."""
         return self._end(signal.SIGINT)
 
+    def wait(self) -> int:
+        """Wait until the server has ended by itself and return its exit status."""
+        assert self._process is not None
+        return self._process.wait(timeout=30)
+
     def _end(self, number: int) -> int:
         assert self._process is not None
         self._process.send_signal(number)

@@ -26,7 +26,8 @@ class Details(NamedTuple):
     """The sealed part of an entry: what could say something about a person or an item.
 
     `address` is the client's IP, or "local"; `agent` the client program; `name` the record's name;
-    `reason` the policy's words for a refusal, or the class of an error. Never a secret.
+    `reason` the policy's words for a refusal, or the class of an error; of what was restored, which version.
+    Never a secret.
     """
 
     address: str

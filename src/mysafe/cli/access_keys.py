@@ -15,6 +15,7 @@ from mysafe.domain.errors import InvalidField
 from mysafe.domain.ids import ItemId, ItemRef, Kind
 from mysafe.services.accounts import access_keys
 from mysafe.services.accounts.access_keys import EVERYBODY, NewAccessKey
+from mysafe.services.accounts.key_rules import KeyRules
 
 Options = argparse.Namespace
 
@@ -33,14 +34,16 @@ def _add(options: Options, loaded: Loaded) -> int:
         items=_items(options.item) if options.item else None,
     )
     if draft.is_encrypting:
-        operate(loaded, partial(access_keys.may_add, draft=draft))  # a refusal is worth knowing before keys are made
+        operate(
+            loaded, partial(access_keys.may_add, draft=draft, rules=_rules(loaded))
+        )  # a refusal is worth knowing before keys are made
     pair = _pair(loaded, is_needed=draft.is_encrypting)
-    work = partial(access_keys.add, draft=draft, pair=pair, is_secret_kept=_is_secret_kept(loaded))
+    work = partial(access_keys.add, draft=draft, pair=pair, rules=_rules(loaded))
     return _print_new(options, loaded, operate(loaded, work))
 
 
 def _list(options: Options, loaded: Loaded) -> int:
-    views = operate(loaded, partial(access_keys.list_keys, owner=options.owner or EVERYBODY))
+    views, _ = operate(loaded, partial(access_keys.list_keys, owner=options.owner or EVERYBODY))
     for view in views:
         print(json.dumps(_fields(view)) if options.json else _line(view))
     return 0
@@ -90,8 +93,7 @@ def _clone(options: Options, loaded: Loaded) -> int:
         loaded, partial(access_keys.needs_pair, which=options.client_id, action=Action.ACCESS_KEY_CLONE)
     )
     pair = _pair(loaded, is_needed=is_needed)
-    kept = _is_secret_kept(loaded)
-    work = partial(access_keys.clone, which=options.client_id, pair=pair, is_secret_kept=kept)
+    work = partial(access_keys.clone, which=options.client_id, pair=pair, rules=_rules(loaded))
     return _print_new(options, loaded, operate(loaded, work))
 
 
@@ -115,8 +117,10 @@ def _pair(loaded: Loaded, *, is_needed: bool) -> RsaPair | None:
     return access_keys.prepare(loaded.settings.access_keys_rsa_bits, is_encrypting=is_needed)
 
 
-def _is_secret_kept(loaded: Loaded) -> bool:
-    return loaded.settings.access_keys_reveal == "reauth"
+def _rules(loaded: Loaded) -> KeyRules:
+    settings = loaded.settings
+    is_kept = settings.access_keys_reveal == "reauth"
+    return KeyRules(settings.access_keys_rsa_bits, is_secret_kept=is_kept, most_keys=settings.access_keys_per_user)
 
 
 def _print_new(options: Options, loaded: Loaded, made: NewAccessKey) -> int:
@@ -126,7 +130,7 @@ def _print_new(options: Options, loaded: Loaded, made: NewAccessKey) -> int:
         return 0
     print(f"client_id      {client_id}")
     print(f"client_secret  {client_secret}")
-    if not _is_secret_kept(loaded):
+    if not _rules(loaded).is_secret_kept:
         print("The secret is not kept and cannot be shown again.")
     return 0
 

@@ -28,6 +28,7 @@ _TABLE: dict[type[errors.VaultError], tuple[int, str]] = {
     errors.TooLong: (USAGE, "{field} is longer than {limit} characters"),
     errors.TooShort: (USAGE, "{field} is shorter than {limit} characters"),
     errors.BadSeed: (USAGE, "{field} is not base32 of at least ten characters"),
+    errors.NamedTwice: (USAGE, "{field} names the same record again"),
     errors.BadBody: (USAGE, "the input is not the document it should be"),
     errors.BadMultipart: (USAGE, "the input is not the multipart form it should be"),
     errors.BadIdentifier: (USAGE, "an identifier is a positive decimal number"),
@@ -42,6 +43,10 @@ _TABLE: dict[type[errors.VaultError], tuple[int, str]] = {
     errors.VersionMismatch: (REFUSED, "the item was changed meanwhile"),
     errors.Inactive: (REFUSED, "the {what} is disabled"),
     errors.Conflict: (REFUSED, "the name is taken by another {what}"),
+    errors.LimitReached: (
+        REFUSED,
+        "the user has {limit} already, and may have no other {what}: revoke one first, or raise the setting",
+    ),
     errors.WrongState: (REFUSED, "{reason}"),
     errors.NotEncryptable: (REFUSED, "the value is too long to be encrypted for the access key"),
     errors.NotAuthenticated: (REFUSED, "the credential was not accepted"),

@@ -166,6 +166,7 @@ READERS: dict[str, Callable[[str, Given], object]] = {
     "compat_list_inactive": _flag,
     "access_keys_rsa_bits": _choice("4096", "8192"),
     "access_keys_reveal": _word("reauth", "once"),
+    "access_keys_per_user": _number(1, 10_000, is_whole=True),
     "items_erase_after_days": _number(0, 36_500, is_whole=True),
     "items_versions_kept_days": _number(0, 36_500, is_whole=True),
     "backup_directory": _path,
@@ -180,5 +181,6 @@ READERS: dict[str, Callable[[str, Given], object]] = {
     "files_free_bytes": _number(0, _MOST_STORED_BYTES, is_whole=True),
     "files_bytes_per_second": _number(1, 2**30, is_whole=True),
     "notes_max_characters": _number(1, _LONGEST_NOTES, is_whole=True),
+    "shutdown_seconds": _number(1, 600, is_whole=True),
 }
 """The reader of each field. It gets the name of the field for its message, and raises SettingsRefused."""

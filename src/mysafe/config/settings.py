@@ -134,6 +134,9 @@ class Settings:
     the local operator; a sealed copy is kept for that. Or `once`: of keys that are made from then on no copy is kept.
     Limits: reauth or once."""
 
+    access_keys_per_user: int = 100
+    """How many access keys a user may have; revoked ones do not count. Limits: 1 to 10000."""
+
     items_erase_after_days: int = 0
     """How long an item must have been inactive and unchanged before its owner can erase it. Unit: days; 0 is not at
     all. Limits: 0 to 36500."""
@@ -180,6 +183,11 @@ class Settings:
     files_bytes_per_second: int = 16_384
     """Slowest upload of a file, as an average after the first ten seconds. Unit: bytes per second.
     Limits: 1 to 1073741824."""
+
+    shutdown_seconds: int = 30
+    """How long requests and transfers of files may go on after the server was told to end (SIGTERM or SIGINT); then
+    they are cut off, and up to five seconds later the server has ended. What stops the server must wait that long.
+    Unit: seconds. Limits: 1 to 600."""
 
     @property
     def is_on_postgresql(self) -> bool:

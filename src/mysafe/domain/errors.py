@@ -8,6 +8,7 @@
     │ ├ TooLong
     │ ├ TooShort
     │ ├ BadSeed
+    │ ├ NamedTwice
     │ ├ BadBody
     │ │ └ BadMultipart
     │ ├ BadIdentifier
@@ -19,6 +20,7 @@
     ├ AccessDenied
     ├ Inactive
     ├ Conflict
+    ├ LimitReached
     ├ LastAdministrator
     ├ WrongPassword
     ├ WrongState
@@ -86,6 +88,10 @@ class TooShort(_FieldError):
 
 class BadSeed(_FieldError):
     """A TOTP seed is not base32 of at least ten characters."""
+
+
+class NamedTwice(_FieldError):
+    """The same record is named twice. `field` is the second place."""
 
 
 class BadBody(InvalidInput):
@@ -161,6 +167,15 @@ class Conflict(VaultError):
     def __init__(self, what: str) -> None:
         super().__init__(what)
         self.what = what
+
+
+class LimitReached(VaultError):
+    """There are as many records of this kind as there may be: `limit`. `what` is the kind."""
+
+    def __init__(self, what: str, limit: int) -> None:
+        super().__init__(what)
+        self.what = what
+        self.limit = limit
 
 
 class LastAdministrator(VaultError):

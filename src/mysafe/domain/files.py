@@ -26,11 +26,15 @@ class FileBounds(NamedTuple):
 
 
 class Ticket(NamedTuple):
-    """Leave to upload: the name of the blob, the most bytes of content, and the error if there are more."""
+    """Leave to upload: the name of the blob, the most bytes of content, and the error if there are more.
+
+    `reserved_bytes` is how much of that is set aside for it; None where nothing is bounded, and all of it is.
+    """
 
     blob_id: str
     most_bytes: int
     refusal: VaultError
+    reserved_bytes: int | None = None
 
 
 class StoredContent(NamedTuple):

@@ -44,9 +44,29 @@ class Buckets:
             return wait
         self._full_at[key] = full_at
         self._full_at.move_to_end(key)
+        self._forget()
+        return 0
+
+    def take_more(self, key: int, tokens: int) -> int:
+        """Take more tokens for what took one before and return 0, or return the nanoseconds until there are so many.
+
+        What needs more than the bucket holds is let through when it was full, and leaves it in debt.
+        """
+        if not self._each or tokens <= 0:
+            return 0
+        now = self._clock()
+        full_at = max(self._full_at.get(key, 0), now)
+        wait = full_at + min(tokens * self._each, self._depth - self._each) - now - self._depth
+        if wait > 0:
+            return wait
+        self._full_at[key] = full_at + tokens * self._each
+        self._full_at.move_to_end(key)
+        self._forget()
+        return 0
+
+    def _forget(self) -> None:
         if len(self._full_at) > self._capacity:
             self._full_at.popitem(last=False)
-        return 0
 
 
 class Windows:

@@ -45,6 +45,7 @@ RESULTS: tuple[tuple[type[Exception], Result], ...] = (
     (errors.Inactive, Result.INACTIVE),
     (errors.Conflict, Result.CONFLICT),
     (errors.LastAdministrator, Result.CONFLICT),
+    (errors.LimitReached, Result.CONFLICT),
     (errors.VersionMismatch, Result.CONFLICT),
     (errors.WrongState, Result.CONFLICT),
     (errors.InvalidInput, Result.INVALID),
@@ -70,6 +71,7 @@ class Recorder:
         self._write = write
         self._attempted = origin.action
         self._subject = NOTHING
+        self._remarks: dict[Action, str] = {}
         self.actor: Actor = NOBODY
         self.owed = 0
 
@@ -92,9 +94,13 @@ class Recorder:
         if not decision.is_allowed:
             raise errors.AccessDenied(decision.reason)
 
+    def remark(self, action: Action, text: str) -> None:
+        """Note what the row that says that `action` was allowed is to say besides. It holds no secret."""
+        self._remarks[action] = text
+
     def allowed(self, action: Action, subject: Subject = NOTHING) -> None:
         """Record that `action` was allowed. Raises AuditUnwritable, and then nothing may be revealed."""
-        self._write(self._row(action, Result.ALLOWED, subject, ""))
+        self._write(self._row(action, Result.ALLOWED, subject, self._remarks.pop(action, "")))
 
     def left_out(self, action: Action, result: Result, subject: Subject, reason: str) -> None:
         """Record that one of several things an action is about was left as it is, while the unit goes on."""

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from mysafe.audit.events import AuditEntry, Result
-from mysafe.authz.decide import decide_on_group
+from mysafe.authz.decide import decide_on_access_key, decide_on_group
 from mysafe.crypto.records import RecordAddress
 from mysafe.domain.access_keys import MOST_ITEMS_OF_A_KEY, AccessKey, AccessToken, KeySecrets
 from mysafe.domain.actions import Action
@@ -235,6 +235,21 @@ class Registry:
     def permit_on_key(self, action: Action, key: AccessKey) -> None:
         """Decide on an action on an access key; what is done then is recorded by another call."""
         self._recorder.permit_on_key(action, key.owner_id, _subject(key))
+
+    def require_key(self, action: Action, key_id: int, key: AccessKey | None) -> AccessKey:
+        """Decide on an action on an access key that was looked up, and return the key.
+
+        Raises:
+            AccessDenied: the actor may not do this to any access key, or sees this one and may not do it.
+            NotFound: there is none, or the actor may not even see it. Both are recorded alike.
+        """
+        actor = self._recorder.actor
+        self._recorder.permit_on_key(action, actor.user_id)
+        self._recorder.attempt(action, Subject(ACCESS_KEYS.name, min(key_id, LARGEST_ID)))
+        if key is None or not decide_on_access_key(actor, Action.ACCESS_KEY_READ, key.owner_id).is_allowed:
+            raise NotFound("access key")
+        self.permit_on_key(action, key)
+        return key
 
     def record_on_key(self, action: Action, key: AccessKey) -> None:
         """Decide on an action that changes nothing about an access key, and record it."""

@@ -20,6 +20,7 @@ from mysafe.services.custody.sealed_items import (
     Candidate,
     Grant,
     changed_meta,
+    hold_content,
     index_grants,
     open_item,
     seal_item,
@@ -182,6 +183,8 @@ class UnitOfWork:
             raise DuplicateIdentifier from None
         if not is_stored:
             raise Busy  # another writer was faster; the caller may try again
+        if item.ref.kind is Kind.FILE:
+            hold_content(self.registry.blobs, payload, item.version)
         self._record(grant.action, row, meta)
         self._recorder.owed -= 1
         self.custody.history.prune(item)

@@ -53,6 +53,7 @@ _PRUNE = compile_statement(
     ),
     ("of_kind", "of_id", "kind", "id", "before"),
 )
+_OLDEST_LEFT = compile_statement(select(func.min(_old.version)).where(*_OF_ITEM), ("kind", "id"))
 _ERASE = compile_statement(delete(item_versions).where(*_OF_ITEM), ("kind", "id"))
 
 
@@ -76,6 +77,12 @@ def prune(tx: Transaction, kind: str, item_id: int, until: int) -> int:
     if row is None or row[0] is None:
         return 0
     return tx.execute(_PRUNE, kind, item_id, kind, item_id, row[0])
+
+
+def oldest(tx: Transaction, kind: str, item_id: int) -> int | None:
+    """Return the number of the oldest replaced version of an item, None if there is none."""
+    row = tx.row(_OLDEST_LEFT, kind, item_id)
+    return None if row is None or row[0] is None else int(str(row[0]))
 
 
 def erase(tx: Transaction, kind: str, item_id: int) -> int:

@@ -100,6 +100,7 @@ blobs = Table(
     Column("item_id", Number, nullable=False),
     Column("stored_bytes", Number, nullable=False),
     Column("created_at", Number, nullable=False),
+    Column("last_version", Number, nullable=False),
     Index("blobs_by_owner", "owner_id", "stored_bytes"),
     Index("blobs_by_item", "item_id"),
     sqlite_strict=True,

@@ -378,7 +378,7 @@ def test_a_client_that_asks_first_sends_no_body(server: RunningServer) -> None:
 def test_too_many_transfers_at_once_are_refused(server: RunningServer, monkeypatch: pytest.MonkeyPatch) -> None:
     owner = server.new_token(server.new_actor())
     identifier = upload(server, owner, CONTENT)
-    monkeypatch.setattr("mysafe.server.api.transfers.MOST_AT_ONCE", 0)
+    monkeypatch.setattr("mysafe.server.api.transfers.TransferPlaces.number", 0)
     assert refusal(server, owner, "POST", FILES, content=CONTENT)[0] == 503
     assert download(server, owner, identifier).status_code == 503
 

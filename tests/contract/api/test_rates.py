@@ -270,3 +270,33 @@ def test_a_user_who_reads_very_many_secrets_raises_an_alarm(
             assert client.get("/api/mysafe/password/999999", headers=authorization(token)).status_code == 400
     found = [message for message in caplog.messages if "opened more than 100 secrets" in message]
     assert len(found) == alarms
+
+
+def batch(server: RunningServer, token: str, count: int) -> httpx.Response:
+    """Activate so many items, none of which there is."""
+    items = [{"kind": "password", "identifier": str(number + 1)} for number in range(count)]
+    with server.client() as client:
+        body = {"action": "activate", "items": items}
+        return client.post("/api/manage/items/batch", json=body, headers=authorization(token))
+
+
+def test_a_batch_counts_for_as_many_requests_as_it_has_items(limited: RunningServer) -> None:
+    token = limited.new_token(limited.new_actor())
+    limited.ticks.advance(60)  # asking for the token took one
+    assert batch(limited, token, 4).status_code == 200
+    refused = batch(limited, token, 2)  # which takes the fifth, and needs another one
+    assert (refused.status_code, refused.json()["code"], refused.headers["Retry-After"]) == (429, "too_many", "1")
+    assert "throttled" in results(limited)
+    other = limited.new_token(limited.new_actor())
+    assert batch(limited, other, 4).status_code == 200
+
+
+def test_a_batch_that_is_larger_than_the_burst_needs_a_full_bucket_and_leaves_a_debt(limited: RunningServer) -> None:
+    token = limited.new_token(limited.new_actor())
+    assert batch(limited, token, 20).status_code == 429  # asking for the token took one
+    limited.ticks.advance(60)
+    assert batch(limited, token, 20).status_code == 200
+    limited.ticks.advance(15)
+    assert listed(limited, token, 1) == [429]
+    limited.ticks.advance(1)
+    assert listed(limited, token, 2) == [200, 429]

@@ -55,6 +55,8 @@ ELSEWHERE = {
     errors.UnsupportedGrant,  # the same
     errors.WrongState,  # only the management API asks for a state
     errors.Conflict,  # no route of this door makes anything with a name of its own
+    errors.NamedTwice,  # only the management API takes many at once
+    errors.LimitReached,  # only access keys are counted
     errors.UnknownMember,  # the management API alone has members, administrators and passwords
     errors.LastAdministrator,
     errors.VaultError,  # these two are only parents

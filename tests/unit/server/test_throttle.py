@@ -157,3 +157,29 @@ def test_the_key_that_was_quiet_longest_is_forgotten_first() -> None:
 )
 def test_addresses_of_one_block_of_ipv6_are_one_source(address: str, source: str) -> None:
     assert source_of(address) == source
+
+
+def test_what_counts_for_more_than_one_needs_as_many_tokens() -> None:
+    ticks = Ticks()
+    buckets = Buckets(1, 10, ticks)
+    assert (buckets.take(ANNA), buckets.take_more(ANNA, 5)) == (0, 0)  # six of ten
+    assert (buckets.take(ANNA), buckets.take_more(ANNA, 4)) == (0, SECOND)  # three are left, and four are needed
+    ticks.advance(1)
+    assert buckets.take_more(ANNA, 4) == 0
+    assert buckets.take(ANNA) == SECOND
+
+
+def test_what_needs_more_than_a_bucket_holds_is_let_through_when_it_is_full_and_leaves_a_debt() -> None:
+    ticks = Ticks()
+    buckets = Buckets(1, 10, ticks)
+    assert (buckets.take(ANNA), buckets.take_more(ANNA, 99)) == (0, 0)
+    assert buckets.take(ANNA) == 91 * SECOND
+    assert buckets.take(BERT) == 0
+    ticks.advance(91)
+    assert buckets.take(ANNA) == 0
+    ticks.advance(9)  # one of ten is missing
+    assert (buckets.take(ANNA), buckets.take_more(ANNA, 99)) == (0, SECOND)
+
+
+def test_without_a_rate_more_costs_nothing() -> None:
+    assert Buckets(0, 1, Ticks()).take_more(ANNA, 500) == 0

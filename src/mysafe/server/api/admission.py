@@ -92,6 +92,24 @@ class Admission:
         with self._lock:
             self._users.pop(hash((authorization, address)), None)
 
+    def of_many(self, identify: Identify, things: int) -> Identify:
+        """Return how to identify a call that does so many things, and was counted as one by `of_token`.
+
+        It is counted for the others when its user is known, before any of it is done, and refused with TooMany.
+        """
+        return identify if things <= 1 else _CountedAgain(self, identify, things - 1)
+
+    def count_more(self, user: int, more: int) -> tuple[TooMany | None, bool]:
+        """Count what a call does beyond the first thing. Returns as `count`."""
+        with self._lock:
+            wait = self._requests.take_more(user, more)
+            return (_too_many(wait), self._recorded.is_allowed(user)) if wait else (None, False)
+
+    def user_of(self, authorization: bytes | None, address: str) -> UserId | None:
+        """Return whose call this is, if that is remembered; it proves nothing."""
+        with self._lock:
+            return self._users.get(hash((authorization, address)))
+
     def opened(self, authorization: bytes | None, address: str) -> None:
         """Count a secret that was revealed, and raise the alarm if its user opens too many; once a minute at most."""
         with self._lock:
@@ -175,6 +193,29 @@ class _CountedLater:
         if refusal is not None and not is_recorded:
             raise refusal
         return identity if refusal is None else Identity(identity.actor, refusal)
+
+
+class _CountedAgain:
+    """Identify a call, and count the rest of what it does. A group of units may run twice; it is counted once."""
+
+    __slots__ = ("_admission", "_identify", "_more", "_outcome")
+
+    def __init__(self, admission: Admission, identify: Identify, more: int) -> None:
+        self._admission = admission
+        self._identify = identify
+        self._more = more
+        self._outcome: tuple[TooMany | None, bool] | None = None
+
+    def __call__(self, principals: Principals) -> Identity:
+        identity = self._identify(principals)
+        if identity.refusal is not None:
+            return identity
+        if self._outcome is None:
+            self._outcome = self._admission.count_more(identity.actor.user_id, self._more)
+        refusal, is_recorded = self._outcome
+        if refusal is not None and not is_recorded:
+            raise refusal
+        return Identity(identity.actor, refusal)
 
 
 class _Tried:

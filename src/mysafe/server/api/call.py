@@ -114,7 +114,7 @@ class Step(NamedTuple):
 
     `encode` may return more to do instead. `is_look` says that it reveals no secret and may run on a snapshot.
     `identify` replaces the bearer token, and `claimant` is whom it claims to be, a client id: failures are counted for
-    it (R-TOK-14).
+    it (R-TOK-14). `things` is for how many requests the call counts.
     """
 
     work: Callable[[UnitOfWork], Any]
@@ -122,6 +122,7 @@ class Step(NamedTuple):
     is_look: bool = False
     identify: Identify | None = None
     claimant: str | None = None
+    things: int = 1
 
 
 class Together(NamedTuple):

@@ -13,6 +13,7 @@ import logging
 import time
 import traceback
 from collections.abc import Awaitable, Callable, MutableMapping
+from contextlib import suppress
 from functools import partial
 from secrets import token_hex
 from typing import Any, NamedTuple, NoReturn
@@ -31,6 +32,7 @@ from mysafe.server.api.call import (
     FindOperation,
     Match,
     Operation,
+    Outgoing,
     Reception,
     Slow,
     Step,
@@ -39,8 +41,9 @@ from mysafe.server.api.call import (
 from mysafe.server.api.deadlines import Deadlines
 from mysafe.server.api.errors import answer_to, no_route, unexpected
 from mysafe.server.api.slow_work import SlowWork
-from mysafe.server.api.transfers import Run, Transfers
+from mysafe.server.api.transfers import Opened, Run, Transfers, Who
 from mysafe.server.origin import NO_PROXIES, Proxies, client_address, client_certificate
+from mysafe.server.places import NOBODY_KNOWN
 from mysafe.services.authentication import Caller, bearer, nobody
 from mysafe.services.recording import Origin
 from mysafe.services.unit_of_work import REVEALING, UnitOfWork
@@ -121,7 +124,7 @@ class Api:
             await self._live(receive, send)
             return
         request_id = f"{self._request_prefix}{next(self._request_numbers):x}"
-        door, reading = DOCUMENTED, None
+        door, opened = DOCUMENTED, None
         try:
             match = self._find_operation(scope["method"], scope["raw_path"])
             if match is None:
@@ -130,8 +133,8 @@ class Api:
                 door = match.operation.door or DOCUMENTED
                 answer = await self._answer(match, scope, receive, request_id)
             if answer.outgoing is not None:
-                reading = await self._transfers_there().open(answer.outgoing)
-        except ClientGone:
+                opened = await self._opened(answer.outgoing, scope)
+        except (ClientGone, asyncio.CancelledError):  # cancelled only when the server ends, and has hung up before
             return
         except VaultError as error:
             answer = door.answer_to(error, self._compatibility)
@@ -139,12 +142,13 @@ class Api:
             _report(error, request_id)
             answer = door.unexpected(self._compatibility)
         head = {"type": "http.response.start", "status": answer.status, "headers": _headers(answer, request_id)}
-        if answer.outgoing is None or reading is None:
+        if answer.outgoing is None or opened is None:
             await send(head)
             await send({"type": "http.response.body", "body": answer.body})
             return
         try:
-            await self._transfers_there().give(reading, answer.outgoing, receive, send, head)
+            with suppress(asyncio.CancelledError):  # as above
+                await self._transfers_there().give(opened, answer.outgoing, receive, send, head)
         except Exception as error:  # noqa: BLE001  # the head is out: an answer that ends too early is all that is left
             _report(error, request_id)
 
@@ -189,20 +193,26 @@ class Api:
             self._vault.key_rules,
             self._bounds,
         )
+        who = partial(self._admission.user_of, headers.get(b"authorization"), caller.address)
         try:
             if operation.receive is not None:
                 run = partial(self._begun_now, identify, origin)
-                answer = await self._received(operation.receive, call, receive, run)
+                answer = await self._received(operation.receive, call, receive, run, who)
                 if answer is not None:
                     return answer
                 if has_body(headers):
                     call = call._replace(body=await read_body(receive, headers, self._limits.body_bytes))
             step = self._step(operation, call)
-            value = await self._begun(step, identify, origin, deadline)
+            counted = (
+                identify if step.things == 1 or identify is None else self._admission.of_many(identify, step.things)
+            )
+            value = await self._begun(step, counted, origin, deadline)
             if operation.action in _REVEALING:
                 self._admission.opened(headers.get(b"authorization"), caller.address)
             after = step.encode(value)
-            return after if isinstance(after, Answer) else await self._followed(after, identify, origin, deadline)
+            if not isinstance(after, Answer):
+                after = await self._followed(after, identify, origin, deadline, who)
+            return after
         except VaultError as error:
             if isinstance(error, NotAuthenticated | CallForbidden):
                 self._admission.forget(headers.get(b"authorization"), caller.address)
@@ -229,12 +239,17 @@ class Api:
         return step._replace(identify=self._admission.of_client(step.identify, step.claimant, call.caller.address))
 
     async def _followed(
-        self, answer: Answer | Slow | Step | Together, identify: Identify | None, origin: Origin, deadline: float
+        self,
+        answer: Answer | Slow | Step | Together,
+        identify: Identify | None,
+        origin: Origin,
+        deadline: float,
+        who: Who,
     ) -> Answer:
         """Return the answer that what is to be done leads to."""
         while not isinstance(answer, Answer):
             if isinstance(answer, Slow):
-                answer = await self._slow_work.done(answer.work)
+                answer = await self._slow_work.done(answer.work, who() or NOBODY_KNOWN)
             elif isinstance(answer, Step):
                 answer = answer.encode(await self._begun(answer, identify, origin, deadline))
             else:
@@ -244,7 +259,7 @@ class Api:
         return answer
 
     async def _received(
-        self, accept: Callable[[Call], Reception | None], call: Call, receive: Receive, run: Run
+        self, accept: Callable[[Call], Reception | None], call: Call, receive: Receive, run: Run, who: Who
     ) -> Answer | None:
         """Answer a call whose body is stored while it arrives; None if it is a call like all others."""
         try:
@@ -253,7 +268,13 @@ class Api:
             return _never(await run(Step(partial(_complain, error=error), _never)))
         if reception is None:
             return None
-        return await self._transfers_there().take(reception, run, receive)
+        return await self._transfers_there().take(reception, run, receive, who)
+
+    async def _opened(self, outgoing: Outgoing, scope: Scope) -> Opened:
+        headers: dict[bytes, bytes] = dict(scope["headers"])
+        address = self._caller(scope, headers).address
+        who = partial(self._admission.user_of, headers.get(b"authorization"), address)
+        return await self._transfers_there().open(outgoing, who)
 
     def _transfers_there(self) -> Transfers:
         if self._transfers is None:

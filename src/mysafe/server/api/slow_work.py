@@ -6,14 +6,19 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
-from mysafe.domain.errors import Busy
+from mysafe.server.places import Places
 
 T = TypeVar("T")
 
 AT_ONCE = 2
 """A password hash takes 64 MiB while it is computed."""
 
-LONGEST_QUEUE = 32
+
+class SlowPlaces(Places):
+    """What runs and what waits."""
+
+    number = 32
+    of_one = 8
 
 
 class SlowWork:
@@ -21,18 +26,17 @@ class SlowWork:
 
     def __init__(self) -> None:
         self._threads = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="slow")
-        self._waiting = 0
+        self._places = SlowPlaces()
 
     def close(self) -> None:
         """Let the threads end. What waits is not done any more."""
         self._threads.shutdown(wait=False, cancel_futures=True)
 
-    async def done(self, work: Callable[[], T]) -> T:
-        """Return what `work` returns, or raise what it raises. Raises Busy if too much is waiting."""
-        if self._waiting >= LONGEST_QUEUE:
-            raise Busy
-        self._waiting += 1
-        try:
+    async def done(self, work: Callable[[], T], user: int) -> T:
+        """Return what `work` of a user returns, or raise what it raises.
+
+        Raises Busy if too much is waiting, TooMany if too much of that is the user's.
+        """
+        with self._places.take() as place:
+            place.give_to(user)
             return await asyncio.get_running_loop().run_in_executor(self._threads, work)
-        finally:
-            self._waiting -= 1

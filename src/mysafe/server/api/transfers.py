@@ -7,16 +7,16 @@ through a thread the next one is read, and no more: so a slow disk slows the cli
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Iterator, MutableMapping
+from collections.abc import Awaitable, Callable, MutableMapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
-from mysafe.domain.errors import Busy, SlowBody, TooLarge, VaultError
+from mysafe.domain.errors import SlowBody, TooLarge, VaultError
 from mysafe.domain.files import EXTRA_BYTES, FileBounds, StoredContent, Ticket
 from mysafe.server.api.body import GRACE_SECONDS, ClientGone
 from mysafe.server.api.call import Answer, Outgoing, Reception, Step
+from mysafe.server.places import NOBODY_KNOWN, Place, Places
 from mysafe.services.files import uploads
 from mysafe.services.files.shelf import Filling, Reading, Shelf
 from mysafe.services.vault import Vault
@@ -34,10 +34,24 @@ PIECE_BYTES = 256 * 1024
 MOST_PIECES = 64
 """How many pieces of less than that wait, before they are made one."""
 
-MOST_AT_ONCE = 32
-"""Transfers under way at once; each one holds two megabytes at most."""
-
 THREADS = 4
+
+Who = Callable[[], int | None]
+"""Tell the id of the user behind a call, None as long as it is not known."""
+
+
+class TransferPlaces(Places):
+    """Transfers under way at once; each one holds two megabytes at most."""
+
+    number = 32
+    of_one = 8
+
+
+class Opened(NamedTuple):
+    """A content that is about to be sent, and the place of that."""
+
+    reading: Reading
+    place: Place
 
 
 class Transfers:
@@ -55,20 +69,24 @@ class Transfers:
         self._shelf = shelf
         self._least_bytes_per_second = least_bytes_per_second
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="files")
-        self._under_way = 0
+        self._places = TransferPlaces()
         self.bounds = bounds
 
-    async def take(self, reception: Reception, run: Run, receive: Receive) -> Answer:
+    async def take(self, reception: Reception, run: Run, receive: Receive, who: Who) -> Answer:
         """Store the content of a request that asks for it with `reception`, and return the answer.
 
         Raises:
+            Busy, TooMany: there is no place for it, or none of the user's part. Nothing was read.
             VaultError: it was refused, at the beginning or at the end; nothing of it is left.
             ClientGone: the client hung up; the same.
         """
-        with self._place():
+        with self._places.take() as place:
+            if (known := who()) is not None:  # by the token; otherwise only the first unit finds out
+                place.give_to(known)
             ticket: Ticket = await run(Step(reception.begin, _never))
             filling: Filling | None = None
             try:
+                place.give_to(who() or NOBODY_KNOWN)
                 filling = await self._in_thread(self._shelf.fill, ticket)
                 stored = await self._fill(filling, ticket, reception, receive)
                 step = reception.finish(stored, reception.reader.finish())
@@ -80,25 +98,28 @@ class Transfers:
                 await self._drop(filling, ticket)
                 raise
 
-    async def open(self, outgoing: Outgoing) -> Reading:
-        """Return what reads a content, whose beginning is checked. Raises as `Shelf.read`, and Busy."""
-        if self._under_way >= MOST_AT_ONCE:
-            raise Busy
-        self._under_way += 1  # until `give` has ended
+    async def open(self, outgoing: Outgoing, who: Who) -> Opened:
+        """Return what reads a content, whose beginning is checked. `give` gives its place back.
+
+        Raises as `Shelf.read`, and Busy, TooMany as `take`.
+        """
+        place = self._places.take()
         try:
-            return await self._in_thread(self._shelf.read, outgoing.file)
+            place.give_to(who() or NOBODY_KNOWN)
+            return Opened(await self._in_thread(self._shelf.read, outgoing.file), place)
         except BaseException:
-            self._under_way -= 1
+            place.give_back()
             raise
 
     async def give(
-        self, reading: Reading, outgoing: Outgoing, receive: Receive, send: Send, head: MutableMapping[str, Any]
+        self, opened: Opened, outgoing: Outgoing, receive: Receive, send: Send, head: MutableMapping[str, Any]
     ) -> None:
         """Send the head of an answer, a content that was opened, and the end of the answer.
 
         Raises:
             Exception: it cannot be read any more. The answer must not be completed then (R-FILE-06).
         """
+        reading = opened.reading
         gone = asyncio.ensure_future(_wait_until_gone(receive))
         upcoming = self._in_thread(reading.fetch, outgoing.start, outgoing.stop)
         try:
@@ -110,7 +131,7 @@ class Transfers:
             if not gone.done():
                 await send({"type": "http.response.body", "body": b""})
         finally:
-            self._under_way -= 1
+            opened.place.give_back()
             gone.cancel()
             await asyncio.wait((upcoming,))
             await self._in_thread(reading.close)
@@ -122,6 +143,7 @@ class Transfers:
     async def _fill(self, filling: Filling, ticket: Ticket, reception: Reception, receive: Receive) -> StoredContent:
         body = _Body(receive, self._least_bytes_per_second, ticket.most_bytes + EXTRA_BYTES)
         waiting: list[memoryview] = []
+        reserved = ticket.most_bytes if ticket.reserved_bytes is None else ticket.reserved_bytes
         size = waiting_bytes = 0
         writing: asyncio.Future[None] = self._in_thread(_nothing)
         try:
@@ -131,6 +153,8 @@ class Transfers:
                 size += arrived
                 if size > ticket.most_bytes:
                     raise ticket.refusal
+                if size > reserved:
+                    reserved = await self._in_thread(uploads.reserve, self._vault, ticket.blob_id, size, self.bounds)
                 waiting += pieces
                 waiting_bytes += arrived
                 if len(waiting) >= MOST_PIECES:  # of an upload that comes in crumbs, each costs more than it holds
@@ -157,16 +181,6 @@ class Transfers:
 
     def _in_thread(self, function: Callable[..., T], *arguments: object) -> "asyncio.Future[T]":
         return asyncio.get_running_loop().run_in_executor(self._threads, partial(function, *arguments))
-
-    @contextmanager
-    def _place(self) -> Iterator[None]:
-        if self._under_way >= MOST_AT_ONCE:
-            raise Busy
-        self._under_way += 1
-        try:
-            yield
-        finally:
-            self._under_way -= 1
 
 
 class _Body:

@@ -14,14 +14,15 @@ from mysafe.crypto.credentials import new_client_id, new_client_secret
 from mysafe.crypto.rsa_oaep import new_pair
 from mysafe.domain.access_keys import AccessKey, AccessKeyChange, AccessKeyDraft, AccessKeyView, KeySecrets, RsaPair
 from mysafe.domain.actions import Action
-from mysafe.domain.errors import Busy, Inactive, NotFound, VaultError, VersionMismatch
+from mysafe.domain.errors import Busy, Inactive, LimitReached, NotFound, VaultError, VersionMismatch
 from mysafe.domain.ids import LARGEST_ID, AccessKeyId, UserId
 from mysafe.domain.principals import User
 from mysafe.domain.secret_text import SecretText
 from mysafe.services.accounts import reauthentication
+from mysafe.services.accounts.key_rules import KeyRules
 from mysafe.services.accounts.key_terms import Terms, check_expiry, checked_terms
 from mysafe.services.accounts.reauthentication import Claim, Proof
-from mysafe.services.accounts.users import LONGEST_NAME
+from mysafe.services.accounts.users import LONGEST_NAME, user_named
 from mysafe.services.unit_of_work import UnitOfWork
 
 EVERYBODY = "*"
@@ -29,6 +30,9 @@ EVERYBODY = "*"
 
 COPY = " (Copy)"
 """What a clone has behind the name of its source (product 3)."""
+
+USUAL = KeyRules()
+"""The rules where nothing else is set."""
 
 Which: TypeAlias = AccessKeyId | str
 """An access key, by its id or by its client id."""
@@ -63,32 +67,33 @@ def prepare(bits: int, *, is_encrypting: bool) -> RsaPair | None:
     return new_pair(bits) if is_encrypting else None
 
 
-def may_add(uow: UnitOfWork, draft: AccessKeyDraft) -> bool:
+def may_add(uow: UnitOfWork, draft: AccessKeyDraft, *, rules: KeyRules = USUAL) -> bool:
     """Decide on making an access key, without making it; return whether it needs RSA keys. Raises as `add`."""
-    _new_key(uow, _owner(uow, draft.owner), checked_terms(draft))
+    _new_key(uow, _owner(uow, draft.owner), checked_terms(draft), rules)
     check_expiry(draft.expires_at, uow.principals.now)
     return draft.is_encrypting
 
 
 def add(
-    uow: UnitOfWork, draft: AccessKeyDraft, pair: RsaPair | None = None, *, is_secret_kept: bool = True
+    uow: UnitOfWork, draft: AccessKeyDraft, pair: RsaPair | None = None, *, rules: KeyRules = USUAL
 ) -> NewAccessKey:
     """Store a new access key of an active user. `pair` comes from `prepare`.
 
-    `is_secret_kept` says whether a sealed copy of the client secret is kept, so that it can be shown again.
+    `rules` say whether a sealed copy of the client secret is kept, so that it can be shown again, and how many access
+    keys the owner may have.
 
-    Raises NotFound (the owner), InvalidInput.
+    Raises NotFound (the owner), InvalidInput, LimitReached.
     """
     terms = checked_terms(draft)
     check_expiry(draft.expires_at, uow.principals.now)
     owner = _owner(uow, draft.owner)
-    return _store(uow, owner, _new_key(uow, owner, terms), pair, is_secret_kept=is_secret_kept)
+    return _store(uow, owner, _new_key(uow, owner, terms, rules), pair, rules)
 
 
-def clone(uow: UnitOfWork, which: Which, pair: RsaPair | None = None, *, is_secret_kept: bool = True) -> NewAccessKey:
+def clone(uow: UnitOfWork, which: Which, pair: RsaPair | None = None, *, rules: KeyRules = USUAL) -> NewAccessKey:
     """Store a copy of an access key under a new id, with a new secret and without an expiry (R-TOK-15).
 
-    A key that encrypts gets RSA keys of its own, from `prepare`. Raises Inactive for a revoked key.
+    A key that encrypts gets RSA keys of its own, from `prepare`. Raises Inactive for a revoked key, LimitReached.
     """
     source = _usable(uow, which, Action.ACCESS_KEY_CLONE)
     if source.encryption_key is not None and pair is None:
@@ -98,16 +103,20 @@ def clone(uow: UnitOfWork, which: Which, pair: RsaPair | None = None, *, is_secr
     if owner is None or not owner.is_active:
         raise NotFound("user")
     terms = _terms_of(source)._replace(name=source.name[: LONGEST_NAME - len(COPY)] + COPY, expires_at=None)
-    key = _new_key(uow, owner, terms)
+    key = _new_key(uow, owner, terms, rules)
     own_pair = pair if source.encryption_key is not None else None
-    return _store(uow, owner, key, own_pair, is_secret_kept=is_secret_kept)
+    return _store(uow, owner, key, own_pair, rules)
 
 
-def list_keys(uow: UnitOfWork, owner: str | None = None) -> list[AccessKeyView]:
-    """Return access keys that are not revoked, ascending by id.
+def list_keys(
+    uow: UnitOfWork, owner: str | None = None, after: int = 0, limit: int | None = None
+) -> tuple[list[AccessKeyView], bool]:
+    """Return access keys that are not revoked, ascending by id, and whether more follow.
 
     Args:
         owner: a user name, EVERYBODY, or None for the actor's own; only administrators may name another user.
+        after: leaves out those up to this id.
+        limit: the most to return, None for all.
 
     Raises NotFound (the user).
     """
@@ -116,13 +125,15 @@ def list_keys(uow: UnitOfWork, owner: str | None = None) -> list[AccessKeyView]:
         found = uow.principals.access_keys_of(uow.actor.user_id)
     else:
         uow.registry.permit(Action.ACCESS_KEY_LIST_ALL)
-        found = uow.principals.access_keys_of(None if owner == EVERYBODY else _user(uow, owner).id)
-    return [_view(uow, key) for key in found]
+        found = uow.principals.access_keys_of(None if owner == EVERYBODY else user_named(uow, owner).id)
+    following = [key for key in found if key.id > after]
+    shown = following[:limit]
+    return [_view(uow, key) for key in shown], len(following) > len(shown)
 
 
 def read(uow: UnitOfWork, which: Which) -> AccessKeyView:
     """Return an access key without its secrets, a revoked one too."""
-    key = _find(uow, which)
+    key = _find(uow, which, Action.ACCESS_KEY_READ)
     uow.registry.record_on_key(Action.ACCESS_KEY_READ, key)
     return _view(uow, key)
 
@@ -180,7 +191,7 @@ def change(
 
 def revoke(uow: UnitOfWork, which: Which) -> AccessKeyView:
     """Revoke an access key for good; its tokens die with it, and no copy of its client secret is kept."""
-    key = _find(uow, which)
+    key = _find(uow, which, Action.ACCESS_KEY_REVOKE)
     if key.is_revoked:
         uow.registry.record_on_key(Action.ACCESS_KEY_REVOKE, key)
         return _view(uow, key)
@@ -191,13 +202,13 @@ def revoke(uow: UnitOfWork, which: Which) -> AccessKeyView:
 
 def claim(uow: UnitOfWork, which: Which, action: Action) -> Claim:
     """Decide on showing a secret of an access key, and return what is needed to ask for the password."""
-    uow.registry.permit_on_key(action, _find(uow, which))
+    _find(uow, which, action)
     return reauthentication.claim(uow)
 
 
 def refuse(uow: UnitOfWork, which: Which, action: Action, error: VaultError) -> Revealed:
     """Raise `error`, which the password led to, so that it is recorded with the access key."""
-    uow.registry.permit_on_key(action, _find(uow, which))
+    _find(uow, which, action)
     raise error
 
 
@@ -212,8 +223,7 @@ def decryption_key(uow: UnitOfWork, which: Which, proof: Proof | None = None) ->
 
 
 def _reveal(uow: UnitOfWork, which: Which, action: Action, proof: Proof | None) -> Revealed:
-    key = _find(uow, which)
-    uow.registry.permit_on_key(action, key)
+    key = _find(uow, which, action)
     reauthentication.check(uow, proof)
     kept = uow.registry.secrets_of(key, action)
     is_client_secret = action is Action.ACCESS_KEY_REVEAL_SECRET
@@ -223,19 +233,19 @@ def _reveal(uow: UnitOfWork, which: Which, action: Action, proof: Proof | None) 
     return Revealed(key.client_id, secret)
 
 
-def _store(uow: UnitOfWork, owner: User, key: AccessKey, pair: RsaPair | None, *, is_secret_kept: bool) -> NewAccessKey:
+def _store(uow: UnitOfWork, owner: User, key: AccessKey, pair: RsaPair | None, rules: KeyRules) -> NewAccessKey:
     secret = new_client_secret()
     key = replace(
         key,
         secret_verifier=uow.registry.verifier_of(key.client_id, secret),
         encryption_key=pair.public_key if pair else None,
     )
-    kept = KeySecrets(pair.private_key if pair else None, secret if is_secret_kept else None)
+    kept = KeySecrets(pair.private_key if pair else None, secret if rules.is_secret_kept else None)
     return NewAccessKey(uow.registry.add_access_key(key, kept), secret, owner.username)
 
 
-def _new_key(uow: UnitOfWork, owner: User, terms: Terms) -> AccessKey:
-    """Return an access key that is not stored yet, if the actor may make one for this owner."""
+def _new_key(uow: UnitOfWork, owner: User, terms: Terms, rules: KeyRules) -> AccessKey:
+    """Return an access key that is not stored yet, if the actor may make one for this owner, who has not too many."""
     key = AccessKey(
         id=AccessKeyId(0),
         version=0,
@@ -247,40 +257,33 @@ def _new_key(uow: UnitOfWork, owner: User, terms: Terms) -> AccessKey:
         **terms._asdict(),
     )
     uow.registry.permit_on_key(Action.ACCESS_KEY_CREATE, key)
+    if len(uow.principals.access_keys_of(owner.id)) >= rules.most_keys:
+        raise LimitReached("access key", rules.most_keys)
     return key
 
 
 def _usable(uow: UnitOfWork, which: Which, action: Action) -> AccessKey:
     """Return an access key that may be changed or cloned. Raises Inactive for a revoked one."""
-    key = _find(uow, which)
-    uow.registry.permit_on_key(action, key)
+    key = _find(uow, which, action)
     if key.is_revoked:
         raise Inactive("access key")
     return key
 
 
-def _find(uow: UnitOfWork, which: Which) -> AccessKey:
+def _find(uow: UnitOfWork, which: Which, action: Action) -> AccessKey:
+    """Return an access key to which the actor may do `action`. One that the actor may not see is as if it were none."""
     if isinstance(which, str):
         key = uow.principals.access_key_by_client(which)
-    else:
-        key = uow.principals.access_key(which) if which <= LARGEST_ID else None
-    if key is None:
-        raise NotFound("access key")
-    return key
+        return uow.registry.require_key(action, key.id if key else 0, key)
+    key = uow.principals.access_key(which) if which <= LARGEST_ID else None
+    return uow.registry.require_key(action, which, key)
 
 
 def _owner(uow: UnitOfWork, name: str | None) -> User:
-    owner = uow.principals.user(uow.actor.user_id) if name is None else _user(uow, name)
+    owner = uow.principals.user(uow.actor.user_id) if name is None else user_named(uow, name)
     if owner is None or not owner.is_active:
         raise NotFound("user")
     return owner
-
-
-def _user(uow: UnitOfWork, name: str) -> User:
-    user = uow.principals.user_by_name(name)
-    if user is None:
-        raise NotFound("user")
-    return user
 
 
 def _view(uow: UnitOfWork, key: AccessKey) -> AccessKeyView:

@@ -8,8 +8,8 @@ from mysafe.authz.decide import decide_on_transfer
 from mysafe.domain.actions import Action
 from mysafe.domain.errors import AccessDenied, InvalidField, NotFound, WrongState
 from mysafe.domain.ids import ItemRef, TransferId, UserId
-from mysafe.domain.principals import User
 from mysafe.domain.transfers import TRANSFER_LIFETIME_SECONDS, Transfer, TransferState
+from mysafe.services.accounts.users import user_named
 from mysafe.services.custody.hand_over import Moved
 from mysafe.services.unit_of_work import UnitOfWork
 
@@ -38,7 +38,7 @@ def request(uow: UnitOfWork, from_name: str, to_name: str) -> NamedTransfer:
         WrongState: the one is not disabled, the other is not active, or another transfer of these items is open.
     """
     uow.registry.require(Action.TRANSFER_REQUEST)
-    leaver, heir = _user(uow, from_name), _user(uow, to_name)
+    leaver, heir = user_named(uow, from_name), user_named(uow, to_name)
     if heir.id == uow.actor.user_id:
         raise InvalidField("to")
     now = uow.principals.now
@@ -122,13 +122,6 @@ def _find(uow: UnitOfWork, transfer_id: TransferId) -> Transfer:
     if transfer is None:
         raise NotFound("transfer")
     return transfer
-
-
-def _user(uow: UnitOfWork, username: str) -> User:
-    user = uow.principals.user_by_name(username)
-    if user is None:
-        raise NotFound("user")
-    return user
 
 
 def _named(uow: UnitOfWork, transfer: Transfer) -> NamedTransfer:

@@ -177,12 +177,17 @@ def reset_password(uow: UnitOfWork, username: str, password_hash: str) -> User:
     return uow.registry.change_user(after, Action.USER_RESET, password_hash)
 
 
-def user_id_of(uow: UnitOfWork, username: str) -> UserId:
-    """Return the id of a user by name, for the command line. Raises NotFound."""
+def user_named(uow: UnitOfWork, username: str) -> User:
+    """Return a user by name. Raises NotFound."""
     user = uow.principals.user_by_name(username)
     if user is None:
         raise NotFound("user")
-    return user.id
+    return user
+
+
+def user_id_of(uow: UnitOfWork, username: str) -> UserId:
+    """Return the id of a user by name, for the command line. Raises NotFound."""
+    return user_named(uow, username).id
 
 
 def _id(user_id: int) -> UserId:

@@ -19,6 +19,7 @@ from mysafe.services.custody.history import History, Retention
 from mysafe.services.custody.sealed_items import (
     Candidate,
     changed_meta,
+    hold_content,
     identifier_index,
     index_grants,
     open_item,
@@ -124,7 +125,9 @@ class HandOver:
         if not store.replace(self._tx, moved, index_grants(candidate._meta.acl), index_grants(meta.acl)):
             raise Busy
         if candidate.ref.kind is Kind.FILE:
-            BlobRows(self._tx, self._principals.now).hand_over(row.id, meta.owner_id)
+            blobs = BlobRows(self._tx, self._principals.now)
+            blobs.hand_over(row.id, meta.owner_id)
+            hold_content(blobs, payload, moved.version)
         self._recorder.allowed(Action.ITEM_TRANSFER, subject_of(moved, ""))
         return True
 

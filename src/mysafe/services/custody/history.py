@@ -117,6 +117,8 @@ class History:
         if grant.action is Action.ITEM_READ_VERSION:
             self._recorder.allowed(grant.action, subject)
             self._recorder.owed -= 1
+        else:
+            self._recorder.remark(grant.action, f"version {version}")
         return Content(version, meta, payloads.decode_secret(ref.kind, key.open_secret(sealed)))
 
     def erase(self, grant: Grant) -> int:
@@ -150,15 +152,17 @@ class History:
     def prune(self, item: Item) -> None:
         """Remove versions of an item that were replaced longer ago than they are kept, a hundred at most.
 
-        Those of files stay: what says which contents are theirs is sealed, and nobody may open it here.
+        Contents of files that only those had are given up with them.
         """
-        if not self._retention.versions_kept_days or item.ref.kind is Kind.FILE:
+        if not self._retention.versions_kept_days:
             return
+        kind, number = item.ref
         until = self._now - self._retention.versions_kept_days * DAY_SECONDS
-        if item_versions.prune(self._tx, item.ref.kind, item.ref.id, until):
-            self._recorder.allowed(
-                Action.ITEM_PRUNE, Subject(item.ref.kind, item.ref.id, item.version, name=item.meta.name)
-            )
+        if item_versions.prune(self._tx, kind, number, until):
+            if kind is Kind.FILE:
+                oldest = item_versions.oldest(self._tx, kind, number) or item.version
+                BlobRows(self._tx, self._now).release_before(number, oldest)
+            self._recorder.allowed(Action.ITEM_PRUNE, Subject(kind, number, item.version, name=item.meta.name))
 
 
 def _check(grant: Grant, *actions: Action) -> None:

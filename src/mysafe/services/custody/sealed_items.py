@@ -7,11 +7,12 @@ from mysafe.crypto.aead import SealBroken
 from mysafe.crypto.records import RecordAddress, RecordKey
 from mysafe.domain.actions import Action
 from mysafe.domain.ids import ItemId, ItemRef, Kind
-from mysafe.domain.items import Item, ItemMeta
+from mysafe.domain.items import FileSecret, Item, ItemMeta
 from mysafe.domain.sharing import AclEntry
 from mysafe.services import payloads
 from mysafe.services.keys import VaultKeys, envelope_digest
 from mysafe.services.recording import Subject
+from mysafe.storage.blobs.rows import BlobRows
 from mysafe.storage.item_versions import VersionRow
 from mysafe.storage.items import ItemRow
 
@@ -115,3 +116,10 @@ def changed_meta(before: ItemMeta, after: ItemMeta) -> tuple[str, ...]:
     """Return the names of the fields in which two metas differ, as people know them."""
     pairs = zip(ItemMeta._fields, before, after, strict=True)
     return tuple(_SHOWN.get(name, name) for name, old, new in pairs if old != new and name not in _UNREMARKABLE)
+
+
+def hold_content(blobs: BlobRows, payload: bytes, version: int) -> None:
+    """Say that a new version of a file has the content that its payload names."""
+    secret = payloads.decode_secret(Kind.FILE, payload)
+    if isinstance(secret, FileSecret):
+        blobs.hold(secret.blob_id, version)

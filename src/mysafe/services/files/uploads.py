@@ -7,6 +7,7 @@
 Both ends decide anew: what was allowed when an upload began may be forbidden when it ends.
 """
 
+from functools import partial
 from secrets import token_hex
 
 from mysafe.domain.actions import Action
@@ -30,6 +31,9 @@ from mysafe.services.files.shelf import Shelf
 from mysafe.services.unit_of_work import UnitOfWork
 from mysafe.services.vault import Vault
 from mysafe.storage.blobs.rows import BlobRows, Usage
+
+STEP_BYTES = 8 * 1024 * 1024
+"""How much more is set aside at once for an upload that does not say how long it is."""
 
 
 def begin(
@@ -64,7 +68,40 @@ def begin(
         raise refusal
     blob_id = token_hex(16)
     blobs.begin(blob_id, owner, expected)
-    return Ticket(blob_id, most, refusal)
+    is_bounded = bounds.user_bytes is not None or bounds.total_bytes is not None
+    return Ticket(blob_id, most, refusal, expected if is_bounded else None)
+
+
+def reserve(vault: Vault, blob_id: str, size_bytes: int, bounds: FileBounds) -> int:
+    """Set room aside for a content that has grown to `size_bytes`, and for some more of it. It blocks.
+
+    What is set aside counts for its owner, so uploads that run together do not pass the bounds together. When the
+    content is kept or discarded, what it did not need is given back.
+
+    Returns:
+        how many bytes are set aside now, at least `size_bytes`.
+
+    Raises:
+        TooLarge, QuotaReached, StoreFull: there is no room for so much.
+        Unavailable: the content was collected meanwhile, or the database cannot be used now.
+    """
+    work = partial(_reserve, blob_id=blob_id, size_bytes=size_bytes, bounds=bounds)
+    return vault.run(local_operator, work).result()
+
+
+def _reserve(uow: UnitOfWork, blob_id: str, size_bytes: int, bounds: FileBounds) -> int:
+    blobs = uow.registry.blobs
+    pending = blobs.pending(blob_id)
+    if pending is None:
+        raise Unavailable
+    usage = blobs.usage(pending.owner_id)
+    others = Usage(usage.owner_bytes - pending.reserved_bytes, usage.total_bytes - pending.reserved_bytes)
+    room, refusal = _room(others, bounds)
+    if size_bytes > room:
+        raise refusal
+    reserved = min(size_bytes + STEP_BYTES, room)
+    blobs.reserve(blob_id, reserved)
+    return reserved
 
 
 def create(uow: UnitOfWork, stored: StoredContent, fields: Deferred[ItemChange], bounds: FileBounds) -> ItemView:

@@ -7,6 +7,10 @@ without a row do not come about, and whatever an interrupted upload leaves is fo
     (none) → pending → kept          `keep`: in the transaction that makes the item
                      → doomed → (none)   `doom`: from then on nothing can keep it; `forget`: its bytes are gone
               kept   → doomed            `release`: in the transaction that erases the item
+                                         `release_before`: in the transaction that removes the versions that had it
+
+Which versions of an item have which content is sealed. So each row holds the last version that has its content: with
+every new version, `hold` says so. When all versions up to that one are gone, nothing has the content any more.
 """
 
 from typing import NamedTuple
@@ -17,6 +21,8 @@ from mysafe.storage.engine import Transaction
 from mysafe.storage.schema import Number, blobs
 from mysafe.storage.statements import compile_statement, insert_all
 
+FIRST_VERSION = 1
+
 PENDING, KEPT, DOOMED = "pending", "kept", "doomed"
 
 
@@ -25,6 +31,13 @@ class Usage(NamedTuple):
 
     owner_bytes: int
     total_bytes: int
+
+
+class Pending(NamedTuple):
+    """A blob on its way: whose it will be, and the bytes that are set aside for it."""
+
+    owner_id: int
+    reserved_bytes: int
 
 
 _INSERT = insert_all(blobs)
@@ -40,6 +53,13 @@ _KEEP = compile_statement(
     ),
     ("new_owner", "new_item", "new_bytes", "of_id"),
 )
+_PENDING = compile_statement(
+    select(blobs.c.owner_id, blobs.c.stored_bytes).where(blobs.c.id == bindparam("id"), _IS_PENDING), ("id",)
+)
+_RESERVE = compile_statement(
+    update(blobs).where(blobs.c.id == bindparam("of_id"), _IS_PENDING).values(stored_bytes=bindparam("new_bytes")),
+    ("new_bytes", "of_id"),
+)
 _DOOM = compile_statement(
     update(blobs)
     .where(blobs.c.id == bindparam("of_id"), _IS_PENDING)
@@ -51,6 +71,20 @@ _RELEASE = compile_statement(
     .where(blobs.c.item_id == bindparam("of_item"), blobs.c.state == literal_column(f"'{KEPT}'"))
     .values(state=literal_column(f"'{DOOMED}'"), stored_bytes=literal_column("0")),
     ("of_item",),
+)
+_RELEASE_BEFORE = compile_statement(
+    update(blobs)
+    .where(
+        blobs.c.item_id == bindparam("of_item"),
+        blobs.c.last_version < bindparam("before"),
+        blobs.c.state == literal_column(f"'{KEPT}'"),
+    )
+    .values(state=literal_column(f"'{DOOMED}'"), stored_bytes=literal_column("0")),
+    ("of_item", "before"),
+)
+_HOLD = compile_statement(
+    update(blobs).where(blobs.c.id == bindparam("of_id")).values(last_version=bindparam("new_version")),
+    ("new_version", "of_id"),
 )
 _HAND_OVER = compile_statement(
     update(blobs).where(blobs.c.item_id == bindparam("of_item")).values(owner_id=bindparam("new_owner")),
@@ -86,7 +120,16 @@ class BlobRows:
 
     def begin(self, blob_id: str, owner_id: int, expected_bytes: int) -> None:
         """Store the row of a blob that is about to be written."""
-        self._tx.execute(_INSERT, blob_id, PENDING, owner_id, 0, expected_bytes, self._now)
+        self._tx.execute(_INSERT, blob_id, PENDING, owner_id, 0, expected_bytes, self._now, FIRST_VERSION)
+
+    def pending(self, blob_id: str) -> Pending | None:
+        """Return a blob on its way, None if it is kept, given up or not there."""
+        row = self._tx.row(_PENDING, blob_id)
+        return None if row is None else Pending(int(str(row[0])), int(str(row[1])))
+
+    def reserve(self, blob_id: str, reserved_bytes: int) -> None:
+        """Set bytes aside for a blob on its way, those it had included."""
+        self._tx.execute(_RESERVE, reserved_bytes, blob_id)
 
     def keep(self, blob_id: str, owner_id: int, item_id: int, stored_bytes: int) -> bool:
         """Give a pending blob to an item; return False if it is not pending any more."""
@@ -102,6 +145,14 @@ class BlobRows:
     def release(self, item_id: int) -> None:
         """Give up the blobs of an item that is erased; the collector removes their bytes."""
         self._tx.execute(_RELEASE, item_id)
+
+    def hold(self, blob_id: str, version: int) -> None:
+        """Say that a version of an item, newer than all others, has this blob. It need not be kept yet."""
+        self._tx.execute(_HOLD, version, blob_id)
+
+    def release_before(self, item_id: int, version: int) -> None:
+        """Give up the blobs of an item that only versions before one had; the collector removes their bytes."""
+        self._tx.execute(_RELEASE_BEFORE, item_id, version)
 
     def hand_over(self, item_id: int, owner_id: int) -> None:
         """Let the blobs of an item count for another owner."""

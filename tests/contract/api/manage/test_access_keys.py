@@ -1,6 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """`/api/manage/access-keys`: make, list, show, change, clone and revoke access keys, each with its audit rows."""
 
+from collections.abc import Iterator
+from pathlib import Path
+
 import pytest
 
 from mysafe.services import audit_trail
@@ -111,7 +114,7 @@ def test_an_administrator_sees_and_revokes_every_key_and_no_secret(owner: KeyOwn
     made = owner.make(is_encrypting=False, description="d")
     path = f"{KEYS}/{made['access_key']['id']}"
     assert admin.call("GET", KEYS + "?owner=*").status_code == 403
-    assert admin.call("GET", path).status_code == 403
+    assert admin.call("GET", path).status_code == 404
     owner.server.make_admin(admin.name)
     admin.token = owner.server.new_token(admin.name)
     assert set(owner.listed()) < set(admin.listed(owner="*"))
@@ -131,19 +134,36 @@ def test_an_administrator_sees_and_revokes_every_key_and_no_secret(owner: KeyOwn
     assert owner.audited(revoked) == [("access_key.revoke", "allowed", int(made["access_key"]["id"]))]
 
 
-def test_a_key_of_another_user_cannot_be_touched(owner: KeyOwner) -> None:
-    stranger = KeyOwner(owner.server)
-    path = f"{KEYS}/{owner.key_id()}"
-    calls = [
-        ("GET", path, None), ("PATCH", path, {"name": "x"}), ("POST", path + "/clone", None),
-        ("POST", path + "/revoke", None), ("POST", path + "/secret", {"password": "x"}),
-        ("POST", path + "/decryption-key", {"password": "x"}),
+def calls_on(path: str) -> list[tuple[str, str, object]]:
+    return [
+        ("GET", path, None), ("PATCH", path, {"name": "x"}), ("PATCH", path, {"is_encrypting": True}),
+        ("POST", path + "/clone", None), ("POST", path + "/revoke", None),
+        ("POST", path + "/secret", {"password": "x"}), ("POST", path + "/decryption-key", {"password": "x"}),
     ]  # fmt: skip
-    for method, where, body in calls:
-        answer = stranger.call(method, where, body)
-        assert (answer.status_code, answer.json()["code"]) == (403, "access_denied")
-        assert [row[1] for row in owner.audited(answer)] == ["denied"]
-    assert owner.call("GET", path).headers["ETag"] == '"1"'
+
+
+def told(caller: KeyOwner, key_id: int | str) -> list[tuple[object, ...]]:
+    """Return what a caller and the audit log are told by every call on an access key, but for its number."""
+    answers = [caller.call(*call) for call in calls_on(f"{KEYS}/{key_id}")]
+    return [
+        (one.status_code, one.content, sorted(one.headers), [row[:2] for row in caller.audited(one)]) for one in answers
+    ]
+
+
+def test_a_key_of_another_user_is_answered_as_if_it_were_none(owner: KeyOwner) -> None:
+    stranger, key_id = KeyOwner(owner.server), owner.key_id()
+    of_another, of_none = told(stranger, key_id), told(stranger, 999_999_999)
+    assert of_another == of_none
+    assert [one[0] for one in of_another] == [404] * 7
+    assert owner.call("GET", f"{KEYS}/{key_id}").headers["ETag"] == '"1"'
+
+
+def test_the_comparison_finds_a_key_that_the_caller_may_see(owner: KeyOwner) -> None:
+    admin, key_id = KeyOwner(owner.server), owner.key_id()
+    owner.server.make_admin(admin.name)
+    admin.token = owner.server.new_token(admin.name)
+    differing = [mine != none for mine, none in zip(told(admin, key_id), told(admin, 999_999_999), strict=True)]
+    assert differing == [True] * 7
 
 
 @pytest.mark.parametrize("identifier", ["999999999", "9" * 40])
@@ -251,3 +271,37 @@ def test_no_secret_of_a_key_is_in_the_log_or_in_its_other_answers(owner: KeyOwne
     ]
     assert made["access_key"]["client_id"] in texts[0]
     assert not any(secret in text for text in texts)
+
+
+@pytest.fixture
+def counted(tmp_path: Path) -> Iterator[KeyOwner]:
+    """An owner who may have three access keys, and has one."""
+    running = RunningServer(tmp_path, access_keys_per_user=3)
+    yield KeyOwner(running)
+    running.close()
+
+
+def test_a_user_has_no_more_access_keys_than_the_setting_says(counted: KeyOwner) -> None:
+    second = counted.key_id()
+    third = counted.call("POST", f"{KEYS}/{second}/clone").json()["access_key"]["id"]
+    refused = [
+        counted.call("POST", KEYS, {"name": "n"}),
+        counted.call("POST", KEYS, {"name": "n", "is_encrypting": True}),
+        counted.call("POST", f"{KEYS}/{second}/clone"),
+    ]
+    for answer in refused:
+        document = answer.json()
+        assert (answer.status_code, document["code"], document["limit"]) == (409, "limit_reached", 3)
+        assert [row[1] for row in counted.audited(answer)] == ["conflict"]
+    assert KeyOwner(counted.server).key_id()  # each user for themselves
+    counted.call("POST", f"{KEYS}/{third}/revoke")
+    assert counted.key_id()  # revoked ones do not count
+
+
+def test_a_list_comes_in_pages(owner: KeyOwner) -> None:
+    (first,) = owner.listed()
+    second, third = owner.key_id(), owner.key_id()
+    pages = [owner.call("GET", f"{KEYS}?limit=2{after}").json() for after in ("", f"&after={second}")]
+    assert [[key["id"] for key in page["access_keys"]] for page in pages] == [[first, second], [third]]
+    assert [page["next"] for page in pages] == [second, None]
+    assert owner.call("GET", f"{KEYS}?limit=0").status_code == 400

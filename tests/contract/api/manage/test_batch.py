@@ -107,11 +107,11 @@ def test_switching_many_says_what_was_so_before(scene: Scene) -> None:
     owner = scene.person()
     first, second = owner.create("note", NOTE), owner.create("note", NOTE)
     owner.switch("note", "inactive", second)
-    items = named("note", first, second, first)
+    items = named("note", first, second)
     answer = owner.ask("POST", PATH, {"action": "activate", "items": items})
-    assert results(answer) == [("unchanged", None), ("done", None), ("unchanged", None)]
+    assert results(answer) == [("unchanged", None), ("done", None)]
     answer = owner.ask("POST", PATH, {"action": "deactivate", "items": items})
-    assert results(answer) == [("done", None), ("done", None), ("unchanged", None)]
+    assert results(answer) == [("done", None), ("done", None)]
     assert "1009" in owner.read("note", first).text
 
 
@@ -184,3 +184,16 @@ def test_a_batch_and_updates_at_once_lose_nothing(scene: Scene) -> None:
     for identifier in identifiers:
         assert friend.entity("note", identifier)["note"] == "1"
         assert [one["version"] for one in owner.versions("note", identifier)] == [3, 2, 1]
+
+
+def test_an_item_that_stands_twice_is_named_and_nothing_is_done(scene: Scene) -> None:
+    owner = scene.person()
+    first, second = owner.create("password", PASSWORD), owner.create("password", PASSWORD)
+    twice = [*named("password", first, second), {"kind": "password", "identifier": int(first)}]
+    answer = owner.ask("POST", PATH, {"action": "deactivate", "items": twice})
+    document = answer.json()
+    assert (answer.status_code, answer.headers["Content-Type"]) == (400, "application/problem+json")
+    assert (document["code"], document["field"]) == ("named_twice", "items[2]")
+    assert results(owner.ask("POST", PATH, {"action": "activate", "items": named("password", first)})) == [
+        ("unchanged", None)
+    ]

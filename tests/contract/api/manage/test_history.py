@@ -323,3 +323,21 @@ def test_versions_replaced_long_ago_go_with_the_next_change(tmp_path: Path, days
         assert actions == [Action.ITEM_UPDATE] + ([Action.ITEM_PRUNE] if days else [])
     finally:
         server.close()
+
+
+def test_the_audit_log_says_which_version_was_restored(scene: Scene) -> None:
+    owner = scene.person()
+    identifier = owner.create("note", NOTE)
+    for text in ("second", "third"):
+        owner.update("note", identifier, {**NOTE, "note": text})
+    said = []
+    for version in (2, 1, 5):  # the last one is the current one by then: nothing changes, and that is recorded, too
+        answer = owner.ask("POST", f"/items/note/{identifier}/versions/{version}/restore")
+        assert answer.status_code == 200
+        rows = scene.entries(answer)
+        said += [(row.action, row.result, row.details.reason, row.new_version) for row in rows]
+    assert said == [
+        ("item.restore", "allowed", "version 2", 4),
+        ("item.restore", "allowed", "version 1", 5),
+        ("item.restore", "allowed", "version 5", 5),
+    ]

@@ -25,6 +25,7 @@ from mysafe.server.api.manage.key_bodies import (
     change_of,
     draft_of,
 )
+from mysafe.server.api.manage.paging import PAGE, read_page
 from mysafe.server.api.manage.problems import PROBLEMS
 from mysafe.services.accounts import access_keys
 from mysafe.services.accounts.access_keys import NewAccessKey, Revealed
@@ -40,17 +41,19 @@ UseCase = Callable[..., Any]
 
 def list_all(call: Call) -> Step:
     """GET /api/manage/access-keys."""
-    owner = call.query("owner").get("owner")
-    return Step(partial(access_keys.list_keys, owner=owner), _lines, is_look=True)
+    query = call.query(*PAGE, "owner")
+    page = read_page(query)
+    work = partial(access_keys.list_keys, owner=query.get("owner"), after=page.after, limit=page.limit)
+    return Step(work, _lines, is_look=True)
 
 
 def create(call: Call) -> Step:
     """POST /api/manage/access-keys."""
     draft = draft_of(bodies.read(call, NewKey))
-    add = partial(access_keys.add, draft=draft, is_secret_kept=call.key_rules.is_secret_kept)
+    add = partial(access_keys.add, draft=draft, rules=call.key_rules)
     if not draft.is_encrypting:
         return Step(add, _created)
-    return _with_pair(call, partial(access_keys.may_add, draft=draft), add, _created)
+    return _with_pair(call, partial(access_keys.may_add, draft=draft, rules=call.key_rules), add, _created)
 
 
 def read(call: Call) -> Step:
@@ -72,7 +75,7 @@ def clone(call: Call) -> Step:
     """POST /api/manage/access-keys/{identifier}/clone."""
     which = _which(call)
     needs = partial(access_keys.needs_pair, which=which, action=Action.ACCESS_KEY_CLONE)
-    work = partial(access_keys.clone, which=which, is_secret_kept=call.key_rules.is_secret_kept)
+    work = partial(access_keys.clone, which=which, rules=call.key_rules)
     return _with_pair(call, needs, work, _created)
 
 
@@ -126,8 +129,10 @@ def _after_password(call: Call, action: Action, reveal: UseCase, encode: Callabl
     return Step(partial(access_keys.claim, which=which, action=action), compare)
 
 
-def _lines(views: list[AccessKeyView]) -> Answer:
-    return bodies.answer(Keys(access_keys=tuple(map(body_of, views))))
+def _lines(found: tuple[list[AccessKeyView], bool]) -> Answer:
+    views, has_more = found
+    following = str(views[-1].key.id) if has_more else None
+    return bodies.answer(Keys(access_keys=tuple(map(body_of, views)), next=following))
 
 
 def _shown(view: AccessKeyView) -> Answer:
@@ -160,7 +165,11 @@ OPERATIONS = (
         PATH,
         Action.ACCESS_KEY_LIST,
         list_all,
-        About("List access keys; administrators may name an owner, or * for all", response=Keys, query=("owner",)),
+        About(
+            "List access keys, in pages; administrators may name an owner, or * for all",
+            response=Keys,
+            query=(*PAGE, "owner"),
+        ),
     ),
     _operation(
         "POST",

@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal, NamedTuple
 from msgspec import Meta
 
 from mysafe.domain.actions import Action
-from mysafe.domain.errors import DeadlinePassed, MissingField
+from mysafe.domain.errors import DeadlinePassed, MissingField, NamedTwice
 from mysafe.domain.ids import ItemId, ItemRef
 from mysafe.domain.sharing import PrincipalType, ShareRequest, SharingChange, UnsharedName
 from mysafe.protocol.compatibility import Compatibility
@@ -109,9 +109,19 @@ class _Batch(NamedTuple):
 def run(call: Call) -> Step:
     """POST /api/manage/items/batch."""
     body = bodies.read(call, Batch)
-    refs = [(one.kind, _ref(one)) for one in body.items]
-    batch = _Batch(tuple(refs), _ACTIONS[body.action], _work_of(body), call.compatibility)
-    return Step(_permit, lambda _: _go_on(batch))
+    refs = tuple((one.kind, _ref(one)) for one in body.items)
+    _check_once([ref for _, ref in refs])
+    batch = _Batch(refs, _ACTIONS[body.action], _work_of(body), call.compatibility)
+    return Step(_permit, lambda _: _go_on(batch), things=len(refs))
+
+
+def _check_once(refs: list[ItemRef]) -> None:
+    """Raise NamedTwice, with the place of the second one, if an item stands twice."""
+    seen: set[ItemRef] = set()
+    for number, ref in enumerate(refs):
+        if ref in seen:
+            raise NamedTwice(f"items[{number}]")
+        seen.add(ref)
 
 
 def _permit(uow: UnitOfWork) -> None:

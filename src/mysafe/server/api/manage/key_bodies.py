@@ -97,9 +97,10 @@ class Secret(bodies.Model, frozen=True):
 
 
 class Keys(bodies.Model, frozen=True):
-    """Access keys, ascending by id."""
+    """A page of access keys, ascending by id. `next` is the `after` of the next page, null on the last one."""
 
     access_keys: tuple[Key, ...]
+    next: str | None
 
 
 def draft_of(body: NewKey) -> AccessKeyDraft:

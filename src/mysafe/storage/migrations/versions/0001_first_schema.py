@@ -146,6 +146,7 @@ def _make_items() -> None:
         sa.Column("item_id", number, nullable=False),
         sa.Column("stored_bytes", number, nullable=False),
         sa.Column("created_at", number, nullable=False),
+        sa.Column("last_version", number, nullable=False),
         sqlite_strict=True,
     )
     op.create_index("blobs_by_owner", "blobs", ["owner_id", "stored_bytes"])

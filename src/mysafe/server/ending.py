@@ -1,0 +1,48 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The end of a server: nothing new is accepted, what is under way may finish, and what takes too long is hung up on.
+
+To a request, being hung up on by the server is the same as by its client: an upload leaves nothing, a download ends
+too early, and what a unit of work has begun is committed or not, but never half.
+"""
+
+import asyncio
+import logging
+import socket
+
+import uvicorn
+
+_log = logging.getLogger("mysafe.server")
+
+CLEARING_SECONDS = 5
+"""How long requests may clear up after they were hung up on. Then they are cancelled; the next start clears up."""
+
+
+class EndingServer(uvicorn.Server):
+    """Serve until it is told to end, and then at most `seconds` longer, plus CLEARING_SECONDS.
+
+    Args:
+        config: of uvicorn.
+        seconds: how long what is under way may take after the server was told to end.
+    """
+
+    def __init__(self, config: uvicorn.Config, seconds: int) -> None:
+        config.timeout_graceful_shutdown = seconds + CLEARING_SECONDS
+        super().__init__(config)
+        self._seconds = seconds
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Accept nothing more, wait for what is under way, and hang up on what does not finish in time."""
+        bound = asyncio.get_running_loop().call_later(self._seconds, self._hang_up)
+        try:
+            await super().shutdown(sockets)
+        finally:
+            bound.cancel()
+
+    def _hang_up(self) -> None:
+        connections = list(self.server_state.connections)
+        if connections:
+            _log.warning(
+                "%d connections were still busy after %d seconds and were cut", len(connections), self._seconds
+            )
+        for connection in connections:
+            connection.transport.abort()  # close() would wait for a reader who does not read
