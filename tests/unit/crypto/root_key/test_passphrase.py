@@ -72,7 +72,12 @@ def test_a_cost_out_of_bounds_is_refused_before_anything_is_computed(
 ) -> None:
     slot = knows(PASSPHRASE).wrap(KEY, b"")
     computed: list[bytes] = []
-    monkeypatch.setattr(passphrase, "_derive", lambda text, head: computed.append(head) or bytes(32))
+
+    def derive(text: bytes, head: bytes) -> bytes:
+        computed.append(head)
+        return bytes(32)
+
+    monkeypatch.setattr(passphrase, "_derive", derive)
     with pytest.raises(SealBroken):
         knows(PASSPHRASE).unwrap(with_cost(slot, cost), b"")
     assert computed == []
