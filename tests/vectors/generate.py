@@ -10,6 +10,7 @@ import base64
 import json
 import tempfile
 from collections.abc import Callable
+from functools import partial
 from hashlib import shake_128
 from pathlib import Path
 
@@ -128,10 +129,14 @@ def slot_passphrase_v1() -> Json:
     code = new_recovery_code(Stream("recovery code")).reveal()
     slots = []
     for kind, text in ((PassphraseProvider, "Zoe\u0308, a passphrase of some length"), (RecoveryProvider, code)):
-        secret = SecretText(text)
-        provider = kind(lambda what, given=secret: given, cost=LEAST, random_bytes=Stream(f"{kind.name} slot"))
+        ask = partial(_typed, SecretText(text))
+        provider = kind(ask, cost=LEAST, random_bytes=Stream(f"{kind.name} slot"))
         slots.append({"provider": kind.name, "text": text, "sealed": provider.wrap(root_key, bound).hex()})
     return {"bound": bound.hex(), "root_key": root_key.hex(), "slots": slots}
+
+
+def _typed(secret: SecretText, what: str) -> SecretText:
+    return secret
 
 
 def slot_shamir_v1() -> Json:
