@@ -22,7 +22,8 @@ COMPILE := env -u PIP_FIND_LINKS $(PY) -m piptools compile --quiet --generate-ha
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help run test test-pg check-pg files check fmt format lint types arch docs cov bench model fuzz lock vectors clean
+.PHONY: help run test test-pg check-pg softhsm files check fmt format lint types arch docs cov bench model fuzz lock vectors \
+	clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
@@ -34,11 +35,15 @@ run: $(VENV)/.runtime ## create demo data and serve it on 127.0.0.1:8080
 test: $(VENV)/.dev ## run the tests (T=path for some of them, ARGS= for pytest)
 	@$(PY) -m pytest $(ARGS) $(T)
 
+softhsm: ## install SoftHSM, a PKCS#11 token in software that a test uses
+	@command -v softhsm2-util >/dev/null || { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && apt-get update -qq \
+		&& apt-get install --yes -qq softhsm2 >/dev/null; } || { echo "the tests need SoftHSM; on Debian: apt install softhsm2"; exit 1; }
+
 files: $(VENV)/.dev ## run the tests of large files with the largest there can be (FILE_MIB=500)
 	@FILE_MIB=$(FILE_MIB) $(PY) -m pytest $(ARGS) tests/fault/test_files.py
 
 check: DOCS := --check
-check: fmt lint types arch docs test check-pg ## run everything continuous integration runs
+check: softhsm fmt lint types arch docs test check-pg ## run everything continuous integration runs
 
 fmt: $(VENV)/.dev ## check the formatting (make format mends it)
 	@$(PY) -m ruff format --check --quiet . || { echo "run: make format"; exit 1; }
@@ -86,6 +91,7 @@ lock: $(VENV)/.dev ## write the lock files anew from pyproject.toml (ARGS=--upgr
 	$(COMPILE) $(ARGS) --extra s3 --constraint requirements.lock --output-file requirements-s3.lock pyproject.toml
 	$(COMPILE) $(ARGS) --extra postgres --constraint requirements.lock --output-file requirements-postgres.lock \
 		pyproject.toml
+	$(COMPILE) $(ARGS) --extra pkcs11 --constraint requirements.lock --output-file requirements-pkcs11.lock pyproject.toml
 	$(COMPILE) $(ARGS) --build-deps-for editable --extra dev --constraint requirements.lock \
 		--output-file requirements-dev.lock pyproject.toml
 

@@ -10,6 +10,7 @@ import base64
 import json
 import tempfile
 from collections.abc import Callable
+from functools import partial
 from hashlib import shake_128
 from pathlib import Path
 
@@ -17,9 +18,13 @@ from mysafe.crypto.blind_index import BlindIndex
 from mysafe.crypto.credentials import new_access_token
 from mysafe.crypto.keyring import EpochState, Keyring, _Epoch
 from mysafe.crypto.records import RecordAddress, RecordCipher
+from mysafe.crypto.root_key.envelope import EnvelopeProvider
 from mysafe.crypto.root_key.key_file import KeyFileProvider
+from mysafe.crypto.root_key.passphrase import LEAST, PassphraseProvider, RecoveryProvider, new_recovery_code
+from mysafe.crypto.root_key.shares import SharesProvider, SharesWanted
 from mysafe.crypto.stream import StreamSealer, blob_context, room_for
 from mysafe.crypto.verifiers import Verifiers
+from mysafe.domain.secret_text import SecretText
 
 FOLDER = Path(__file__).parent
 PROVENANCE = (
@@ -118,6 +123,48 @@ def slot_v1() -> Json:
     return {"key_file": key_file.hex(), "bound": bound.hex(), "root_key": root_key.hex(), "sealed": sealed.hex()}
 
 
+def slot_passphrase_v1() -> Json:
+    """Return a root key wrapped under a passphrase, and under a recovery code."""
+    root_key, bound = Stream("root key")(32), b"what the slot is bound to"
+    code = new_recovery_code(Stream("recovery code")).reveal()
+    slots = []
+    for kind, text in ((PassphraseProvider, "Zoe\u0308, a passphrase of some length"), (RecoveryProvider, code)):
+        ask = partial(_typed, SecretText(text))
+        provider = kind(ask, cost=LEAST, random_bytes=Stream(f"{kind.name} slot"))
+        slots.append({"provider": kind.name, "text": text, "sealed": provider.wrap(root_key, bound).hex()})
+    return {"bound": bound.hex(), "root_key": root_key.hex(), "slots": slots}
+
+
+def _typed(secret: SecretText, what: str) -> SecretText:
+    return secret
+
+
+def slot_shamir_v1() -> Json:
+    """Return a root key wrapped under shares: three of five."""
+    root_key, bound = Stream("root key")(32), b"what the slot is bound to"
+    provider = SharesProvider(lambda what: SecretText(""), SharesWanted(3, 5), random_bytes=Stream("shamir slot"))
+    sealed = provider.wrap(root_key, bound)
+    shares = [share.reveal() for share in provider.made]
+    return {"bound": bound.hex(), "root_key": root_key.hex(), "shares": shares, "sealed": sealed.hex()}
+
+
+def slot_device_v1() -> Json:
+    """Return a root key wrapped under a slot key that a device encrypted; this device turns bytes around."""
+
+    class Turning:
+        name = "turning"
+
+        def encrypt(self, plain: bytes) -> bytes:
+            return b"turned:" + plain[::-1]
+
+        def decrypt(self, encrypted: bytes) -> bytes:
+            return encrypted.removeprefix(b"turned:")[::-1]
+
+    root_key, bound = Stream("root key")(32), b"what the slot is bound to"
+    sealed = EnvelopeProvider(Turning(), random_bytes=Stream("device slot")).wrap(root_key, bound)
+    return {"provider": "turning", "bound": bound.hex(), "root_key": root_key.hex(), "sealed": sealed.hex()}
+
+
 def keyed_hashes_v1() -> Json:
     """Return blind indexes and verifiers of some texts, and an access token of known randomness."""
     index_key, verifier_key, random = Stream("index key")(32), Stream("verifier key")(32), Stream("token")(32)
@@ -170,6 +217,9 @@ FILES: dict[str, Callable[[], Json]] = {
     "record_v1.json": record_v1,
     "keyring_v1.json": keyring_v1,
     "slot_v1.json": slot_v1,
+    "slot_passphrase_v1.json": slot_passphrase_v1,
+    "slot_shamir_v1.json": slot_shamir_v1,
+    "slot_device_v1.json": slot_device_v1,
     "keyed_hashes_v1.json": keyed_hashes_v1,
     "file_v1.json": file_v1,
 }

@@ -12,6 +12,7 @@ import re
 from cryptography.cobblestone import Cobblestone256Decryptor
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.ciphers.algorithms import AES
+from cryptography.hazmat.primitives.kdf.argon2 import Argon2id
 from cryptography.hazmat.primitives.kdf.kbkdf import KBKDFCMAC, CounterLocation, Mode
 
 PADDED = re.compile(rb"(.*)\x80\x00*", re.DOTALL)
@@ -101,6 +102,67 @@ def open_keyring(root_key: bytes, vault_id: bytes, version: int, blob: bytes) ->
     rest = plain[2 + 37 * count :]
     assert len(rest) == 5 * 32
     return epochs, [rest[32 * at : 32 * (at + 1)].hex() for at in range(5)]
+
+
+DIGITS = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+
+
+def from_paper(text: str, size: int, check: int) -> bytes:
+    """Return the content of a text for paper, after its check."""
+    bits = "".join(f"{DIGITS.index(digit):05b}" for digit in text if digit != "-")
+    whole = int(bits, 2).to_bytes(size + check, "big")
+    assert hashlib.sha256(whole[:size]).digest()[:check] == whole[size:]
+    return whole[:size]
+
+
+def open_passphrase_slot(text: bytes, slot: bytes, bound: bytes) -> bytes:
+    """Return the root key of a passphrase slot; the text is normalised already."""
+    assert slot[:4] == b"MR\x01\x02"
+    memory, passes, lanes = (int.from_bytes(slot[at : at + 4], "big") for at in (4, 8, 12))
+    key = Argon2id(salt=slot[16:32], length=32, iterations=passes, lanes=lanes, memory_cost=memory).derive(text)
+    return open_xaes(key, slot[32:], fields("passphrase slot", bound, slot[:32]))
+
+
+def field_product(left: int, right: int) -> int:
+    """Multiply in GF(256) by way of logarithms to the base 3."""
+    return 0 if not left or not right else POWERS[(POWERS.index(left) + POWERS.index(right)) % 255]
+
+
+def _powers_of_three() -> list[int]:
+    found = [1]
+    while len(found) < 255:
+        doubled = found[-1] << 1
+        found.append((doubled ^ (0x11B if doubled > 255 else 0)) ^ found[-1])
+    return found
+
+
+POWERS = _powers_of_three()
+
+
+def open_shamir_slot(shares: list[str], slot: bytes, bound: bytes) -> bytes:
+    """Return the root key of a slot of shares, by Lagrange's formula."""
+    assert slot[:4] == b"MR\x01\x03"
+    raw = [from_paper(share, 38, 4) for share in shares]
+    assert all(share[:4] == slot[6:10] and share[4] == slot[4] for share in raw)
+    for share in raw:
+        assert hashlib.sha256(fields("mysafe share", share)).digest() == slot[10 + 32 * (share[5] - 1) :][:32]
+    key = bytearray(32)
+    for share in raw:
+        weight = 1
+        for other in raw:
+            if other is not share:
+                below = POWERS[(255 - POWERS.index(other[5] ^ share[5])) % 255]
+                weight = field_product(weight, field_product(other[5], below))
+        key = bytearray(one ^ field_product(weight, value) for one, value in zip(key, share[6:], strict=True))
+    head = slot[:-72]
+    return open_xaes(bytes(key), slot[-72:], fields("shamir slot", bound, head))
+
+
+def open_device_slot(name: str, slot_key: bytes, slot: bytes, bound: bytes) -> bytes:
+    """Return the root key of a device's slot, after the device gave the slot key."""
+    assert slot[:4] == b"MR\x01\x04"
+    assert int.from_bytes(slot[4:6], "big") == len(slot) - 6 - 72
+    return open_xaes(slot_key, slot[-72:], fields("device slot", name, bound, slot[:-72]))
 
 
 def keyed_hash(key: bytes, values: list[str | int]) -> bytes:

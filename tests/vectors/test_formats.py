@@ -3,6 +3,7 @@
 
 import base64
 import json
+import unicodedata
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,10 @@ import pytest
 from mysafe.crypto.keyring import Keyring
 from mysafe.crypto.records import RecordAddress, RecordCipher
 from mysafe.crypto.root_key.key_file import KeyFileProvider
+from mysafe.crypto.root_key.passphrase import PassphraseProvider, RecoveryProvider
+from mysafe.crypto.root_key.shares import SharesProvider
 from mysafe.crypto.stream import HEAD_BYTES, StreamOpener, blob_context, sealed_bytes
+from mysafe.domain.secret_text import SecretText
 from tests.vectors import generate, independent
 
 
@@ -22,6 +26,8 @@ def frozen(name: str) -> Any:
 RECORD, KEYRING = frozen("record_v1.json"), frozen("keyring_v1.json")
 FILE = frozen("file_v1.json")
 SLOT, HASHES = frozen("slot_v1.json"), frozen("keyed_hashes_v1.json")
+PASSPHRASES, SHARES = frozen("slot_passphrase_v1.json"), frozen("slot_shamir_v1.json")
+DEVICE = frozen("slot_device_v1.json")
 VAULT_ID = bytes.fromhex(RECORD["vault_id"])
 KEKS = {int(number): bytes.fromhex(kek) for number, kek in RECORD["keks"].items()}
 
@@ -97,6 +103,32 @@ def test_a_frozen_slot_opens(tmp_path: Path) -> None:
     assert KeyFileProvider(path).unwrap(sealed, bound).hex() == SLOT["root_key"]
     assert sealed[:4] == b"MR\x01\x01"
     assert independent.open_xaes(path.read_bytes(), sealed[4:], bound).hex() == SLOT["root_key"]
+
+
+@pytest.mark.parametrize("entry", PASSPHRASES["slots"], ids=lambda entry: entry["provider"])
+def test_a_frozen_slot_of_a_passphrase_opens(entry: Any) -> None:
+    sealed, bound = bytes.fromhex(entry["sealed"]), bytes.fromhex(PASSPHRASES["bound"])
+    is_code = entry["provider"] == "recovery"
+    kind = RecoveryProvider if is_code else PassphraseProvider
+    assert kind(lambda what: SecretText(entry["text"])).unwrap(sealed, bound).hex() == PASSPHRASES["root_key"]
+    text = entry["text"]
+    known = independent.from_paper(text, 20, 5) if is_code else unicodedata.normalize("NFC", text).encode()
+    assert independent.open_passphrase_slot(known, sealed, bound).hex() == PASSPHRASES["root_key"]
+
+
+@pytest.mark.parametrize("chosen", [(0, 1, 2), (4, 2, 0), (3, 4, 1)], ids=str)
+def test_a_frozen_slot_of_shares_opens(chosen: tuple[int, ...]) -> None:
+    sealed, bound = bytes.fromhex(SHARES["sealed"]), bytes.fromhex(SHARES["bound"])
+    shares = [SHARES["shares"][number] for number in chosen]
+    given = iter(shares)
+    assert SharesProvider(lambda what: SecretText(next(given))).unwrap(sealed, bound).hex() == SHARES["root_key"]
+    assert independent.open_shamir_slot(shares, sealed, bound).hex() == SHARES["root_key"]
+
+
+def test_a_frozen_slot_of_a_device_opens() -> None:
+    sealed, bound = bytes.fromhex(DEVICE["sealed"]), bytes.fromhex(DEVICE["bound"])
+    slot_key = sealed[6:-72].removeprefix(b"turned:")[::-1]
+    assert independent.open_device_slot(DEVICE["provider"], slot_key, sealed, bound).hex() == DEVICE["root_key"]
 
 
 def test_frozen_keyed_hashes_are_found_again() -> None:

@@ -1,15 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """Write users, groups, access keys and tokens: decide, seal, store and record in one call each."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 
-from mysafe.audit.events import AuditEntry, Result
+from mysafe.audit.events import AuditEntry
 from mysafe.authz.decide import decide_on_access_key, decide_on_group
 from mysafe.crypto.records import RecordAddress
 from mysafe.domain.access_keys import MOST_ITEMS_OF_A_KEY, AccessKey, AccessToken, KeySecrets
 from mysafe.domain.actions import Action
-from mysafe.domain.errors import AccessDenied, Busy, NotFound, WrongState
+from mysafe.domain.errors import AccessDenied, Busy, NotFound
 from mysafe.domain.ids import LARGEST_ID, AccessKeyId, GroupId, ItemRef, Kind, TokenId, TransferId, UserId
 from mysafe.domain.principals import Group, User
 from mysafe.domain.secret_text import SecretText
@@ -17,13 +17,12 @@ from mysafe.domain.transfers import Transfer
 from mysafe.services import payloads
 from mysafe.services.keys import VaultKeys, envelope_digest
 from mysafe.services.recording import Recorder, Subject, open_row
-from mysafe.storage import audit_log, vault_state
+from mysafe.services.root.writes import RootWrites
+from mysafe.storage import audit_log
 from mysafe.storage import principals as store
 from mysafe.storage.blobs.rows import BlobRows
-from mysafe.storage.copies.tables import drop_tokens
 from mysafe.storage.engine import Transaction
 from mysafe.storage.principals import ACCESS_KEYS, GROUPS, TOKENS, TRANSFERS, USERS, RecordRow, RecordTable
-from mysafe.storage.vault_state import SlotRow
 
 NO_SECRETS = KeySecrets()
 
@@ -57,51 +56,10 @@ class Registry:
         """Record that this vault was made: the first row of its audit log."""
         self.permit(Action.VAULT_CREATE)
 
-    def record_sealing(self, action: Action, refusals: Sequence[str] = ()) -> None:
-        """Record that the vault was sealed or unsealed, and before it what was refused while it was sealed."""
-        for reason in refusals:
-            self._recorder.left_out(action, Result.DENIED, Subject("vault"), reason)
-        self.permit(action)
-
-    def add_slot(self, slot: SlotRow) -> None:
-        """Store a new slot of the root key. Raises Busy if there is one of its provider, or with its id, by now."""
-        subject = Subject("slot", slot.slot_id, 0, envelope_digest(slot.wrapped, b"", None), slot.provider)
-        self._recorder.permit(Action.SLOT_ADD)
-        self._recorder.attempt(Action.SLOT_ADD, subject)
-        if any(slot.slot_id == one.slot_id or slot.provider == one.provider for one in self.slots()):
-            raise Busy
-        vault_state.write_slot(self._tx, slot)
-        self._recorder.allowed(Action.SLOT_ADD, subject)
-
-    def remove_slot(self, slot_id: int) -> SlotRow:
-        """Remove a slot of the root key and return it. Raises NotFound, and WrongState if it is the last one."""
-        self._recorder.permit(Action.SLOT_REMOVE)
-        self._recorder.attempt(Action.SLOT_REMOVE, Subject("slot", min(slot_id, LARGEST_ID)))
-        slots = self.slots()
-        slot = next((slot for slot in slots if slot.slot_id == slot_id), None)
-        if slot is None:
-            raise NotFound("slot")
-        if len(slots) == 1:
-            raise WrongState("this is the only slot: without it nobody could open the vault again")
-        vault_state.remove_slot(self._tx, slot_id)
-        digest = envelope_digest(slot.wrapped, b"", None)
-        self._recorder.allowed(Action.SLOT_REMOVE, Subject("slot", slot_id, 0, digest, slot.provider))
-        return slot
-
-    def slots(self) -> list[SlotRow]:
-        """Return the slots of the root key, ascending by id. They open nothing by themselves."""
-        return vault_state.read_slots(self._tx)
-
-    def record_backup(self, action: Action, name: str) -> None:
-        """Record that a backup is taken or was proved; `name` says which."""
-        self._recorder.permit(action)
-        self._recorder.allowed(action, Subject(name=name))
-
-    def begin_after_restore(self, name: str) -> None:
-        """End every access token, since some may have been revoked after the backup, and record the restoring."""
-        self._recorder.permit(Action.BACKUP_RESTORE)
-        drop_tokens(self._tx)
-        self._recorder.allowed(Action.BACKUP_RESTORE, Subject(name=name))
+    @property
+    def root(self) -> RootWrites:
+        """Changes the slots of the root key, and records what happens to the vault as a whole, in this unit."""
+        return RootWrites(self._tx, self._recorder)
 
     def record_upload(self) -> BlobRows:
         """Record that the actor may begin to upload a new file, and return where its blob is entered."""

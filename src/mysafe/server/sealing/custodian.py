@@ -165,4 +165,4 @@ class Custodian:
 
 
 def _record(vault: Vault, action: Action, refusals: Sequence[str] = ()) -> None:
-    vault.run(local_operator, lambda uow: uow.registry.record_sealing(action, refusals)).result()
+    vault.run(local_operator, lambda uow: uow.registry.root.record_sealing(action, refusals)).result()

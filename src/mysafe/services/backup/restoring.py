@@ -143,12 +143,12 @@ def skip_ids(database: Path, by: int) -> None:
 def take_over(vault: Vault, manifest: Manifest) -> None:
     """End every token that was good when the backup was made, and record that the vault was restored."""
     name = f"taken {moment(manifest.taken_at)}"
-    vault.run(local_operator, lambda uow: uow.registry.begin_after_restore(name)).result()
+    vault.run(local_operator, lambda uow: uow.registry.root.begin_after_restore(name)).result()
 
 
 def record(vault: Vault, action: Action, name: str) -> None:
     """Record that a backup is taken or was proved."""
-    vault.run(local_operator, lambda uow: uow.registry.record_backup(action, name)).result()
+    vault.run(local_operator, lambda uow: uow.registry.root.record_backup(action, name)).result()
 
 
 def moment(at: int) -> str:

@@ -97,8 +97,8 @@ def remove_slot(uow: UnitOfWork, slot_id: int) -> list[Slot]:
 
     A copy of the database still has it: only another root key ends what it opens.
     """
-    uow.registry.remove_slot(slot_id)
-    return _shown(uow.registry.slots())
+    uow.registry.root.remove_slot(slot_id)
+    return _shown(uow.registry.root.slots())
 
 
 def reseal_slots(
@@ -127,7 +127,7 @@ def reseal_slots(
 
 
 def _store(uow: UnitOfWork, row: SlotRow) -> None:
-    uow.registry.add_slot(row)
+    uow.registry.root.add_slot(row)
 
 
 def _shown(rows: Iterable[SlotRow]) -> list[Slot]:

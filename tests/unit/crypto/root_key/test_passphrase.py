@@ -73,7 +73,7 @@ def test_a_cost_out_of_bounds_is_refused_before_anything_is_computed(
     slot = knows(PASSPHRASE).wrap(KEY, b"")
     computed: list[bytes] = []
 
-    def derive(text: object, head: bytes) -> bytes:
+    def derive(text: bytes, head: bytes) -> bytes:
         computed.append(head)
         return bytes(32)
 
