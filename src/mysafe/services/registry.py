@@ -17,7 +17,7 @@ from mysafe.domain.transfers import Transfer
 from mysafe.services import payloads
 from mysafe.services.keys import VaultKeys, envelope_digest
 from mysafe.services.recording import Recorder, Subject, open_row
-from mysafe.services.root.writes import RootWrites
+from mysafe.services.writes.root import RootWrites
 from mysafe.storage import audit_log
 from mysafe.storage import principals as store
 from mysafe.storage.blobs.rows import BlobRows
