@@ -181,7 +181,7 @@ def _create_database(path: Path, providers: list[RootKeyProvider], clock: Clock)
     try:
         vault_id = os.urandom(VAULT_ID_BYTES)
         ceremony = partial(key_ceremony.create_keys, providers=providers, vault_id=vault_id, now=int(clock()))
-        vault = Vault(engine, engine.submit(ceremony).result(), clock=clock)
+        vault = Vault(engine, key_ceremony.Keychain(engine.submit(ceremony).result()), clock=clock)
         vault.run(local_operator, _record_creation).result()
     finally:
         engine.close()
@@ -228,14 +228,14 @@ def open_vault(settings: Settings, *, clock: Clock = time.time, provider: RootKe
     provider = provider or root_provider(settings)
     engine = SqliteEngine.open(database_path(settings))
     try:
-        keys = engine.look(partial(key_ceremony.open_keys, provider=provider)).result()
+        keychain = key_ceremony.Keychain(engine.look(partial(key_ceremony.open_root, provider=provider)).result())
     except BaseException:
         engine.close()
         raise
     rules = KeyRules(settings.access_keys_rsa_bits, is_secret_kept=settings.access_keys_reveal == "reauth")
     retention = Retention(settings.items_versions_kept_days, settings.items_erase_after_days)
     node = f"{os.uname().nodename}:{os.getpid()}"
-    return Vault(engine, keys, clock=clock, node=node, key_rules=rules, retention=retention)
+    return Vault(engine, keychain, clock=clock, node=node, key_rules=rules, retention=retention)
 
 
 def asgi_app(vault: Vault, settings: Settings, *, ticks: Callable[[], int] = time.monotonic_ns) -> Api:

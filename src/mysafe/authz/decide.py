@@ -144,6 +144,12 @@ OPERATOR_ACTIONS = (ADMINISTRATOR_ACTIONS - TRANSFER_ACTIONS) | frozenset(
         Action.VAULT_UNSEAL,
         Action.SLOT_ADD,
         Action.SLOT_REMOVE,
+        Action.KEY_LIST,
+        Action.KEY_STAGE,
+        Action.KEY_ACTIVATE,
+        Action.KEY_REWRAP,
+        Action.KEY_DESTROY,
+        Action.ROOT_ROTATE,
     }
 )
 """What the local operator may do, besides what it may with access keys."""
