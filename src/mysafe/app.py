@@ -49,6 +49,8 @@ from mysafe.services.files.shelf import Shelf
 from mysafe.services.root import kit, slots
 from mysafe.services.root.slots import Slot
 from mysafe.services.root.unsealing import Unsealing
+from mysafe.services.rotation.epochs import RotationRefused
+from mysafe.services.rotation.pulse import Pulse
 from mysafe.services.unit_of_work import UnitOfWork
 from mysafe.services.vault import Vault
 from mysafe.storage.blobs.directory import DirectoryStore
@@ -84,6 +86,7 @@ REFUSALS: tuple[type[Exception], ...] = (
     ControlRefused,
     key_ceremony.KeysRefused,
     SealBroken,
+    RotationRefused,
 )
 """Why a vault is not made, opened or served; the text of each is one sentence for the operator."""
 
@@ -292,7 +295,8 @@ def custodian(settings: Settings, gate: Gate) -> Custodian:
     """Return what opens and seals the vault behind a gate."""
 
     def serve_it(vault: Vault) -> Served:
-        return Served(vault, asgi_app(vault, settings), Collector(vault, file_shelf(vault, settings)))
+        collector = Collector(vault, file_shelf(vault, settings))
+        return Served(vault, asgi_app(vault, settings), collector, Pulse(vault, root_provider(settings)))
 
     begin = partial(_begin_unsealing, settings) if is_opened_by_people(settings) else None
     return Custodian(gate, serve_it, partial(open_vault, settings), begin, REFUSALS)

@@ -10,7 +10,7 @@ from mysafe.crypto.root_key.key_file import find_key_file
 from mysafe.crypto.root_key.passphrase import AskSecret
 from mysafe.crypto.root_key.private_file import read_secret_line
 from mysafe.crypto.root_key.provider import RootKeyProvider, RootKeyRefused
-from mysafe.crypto.root_key.shares import SharesWanted
+from mysafe.crypto.root_key.shares import ShareCollector, SharesProvider, SharesWanted
 from mysafe.domain.secret_text import SecretText
 
 
@@ -60,3 +60,15 @@ def slot_provider(
 ) -> NewProvider:
     """Return the provider of a new slot, and what its wrapping leaves for people to keep. Raises RootKeyRefused."""
     return new_provider(name, root_means(settings, ask, shares))
+
+
+def resealing_provider(settings: Settings, name: str, slot: bytes, ask: AskSecret = nobody) -> NewProvider:
+    """Return what makes a slot anew: as many shares as it has, a new code, the present key file or service.
+
+    Raises:
+        RootKeyRefused, SealBroken: there is no such provider; the slot is damaged.
+    """
+    if name != SharesProvider.name:
+        return slot_provider(settings, name, ask)
+    shares = ShareCollector(slot)
+    return slot_provider(settings, name, ask, (shares.needed, shares.total))

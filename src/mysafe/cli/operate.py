@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from functools import partial
 
 from mysafe import app
-from mysafe.cli import access_keys, doctor, groups, keys, users
+from mysafe.cli import access_keys, doctor, groups, keys, rotation, users
 from mysafe.cli.errors import EXPLAINED, REFUSED, explain
 from mysafe.cli.local_vault import operate, printable
 from mysafe.cli.terminal import Command, Options
@@ -100,6 +100,7 @@ _COMMANDS: dict[str, Command] = {
     **groups.COMMANDS,
     **access_keys.COMMANDS,
     **keys.COMMANDS,
+    **rotation.COMMANDS,
     "audit tail": _tail_audit,
     "transfer list": _list_transfers,
 }

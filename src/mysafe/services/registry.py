@@ -15,6 +15,7 @@ from mysafe.domain.principals import Group, User
 from mysafe.domain.secret_text import SecretText
 from mysafe.domain.transfers import Transfer
 from mysafe.services import payloads
+from mysafe.services.keyring_writes import KeyringWrites
 from mysafe.services.keys import VaultKeys, envelope_digest
 from mysafe.services.recording import Recorder, Subject, open_row
 from mysafe.storage import audit_log, vault_state
@@ -87,6 +88,11 @@ class Registry:
     def slots(self) -> list[SlotRow]:
         """Return the slots of the root key, ascending by id. They open nothing by themselves."""
         return vault_state.read_slots(self._tx)
+
+    @property
+    def keyring(self) -> KeyringWrites:
+        """Changes the keyring, and what it wraps, in this unit."""
+        return KeyringWrites(self._tx, self._recorder, self._now)
 
     def record_upload(self) -> BlobRows:
         """Record that the actor may begin to upload a new file, and return where its blob is entered."""

@@ -17,6 +17,7 @@ from mysafe.server.sealing.gate import Gate, OpenApi
 from mysafe.services.authentication import local_operator
 from mysafe.services.files.collector import Collector
 from mysafe.services.root.unsealing import Progress, Unsealing
+from mysafe.services.rotation.pulse import Pulse
 from mysafe.services.vault import Vault
 
 _log = logging.getLogger("mysafe.server")
@@ -26,11 +27,12 @@ DRAIN_SECONDS = 30.0
 
 
 class Served(NamedTuple):
-    """An open vault, its web application, and what tidies up behind uploads."""
+    """An open vault, its web application, what tidies up behind uploads, and what loads newer keyrings."""
 
     vault: Vault
     api: OpenApi
     collector: Collector
+    pulse: Pulse
 
 
 class Custodian:
@@ -144,6 +146,7 @@ class Custodian:
         if served is None:
             return
         served.collector.close()
+        served.pulse.close()
         served.vault.close()
         del served
         # What was frozen at the start of the server would never be looked at: the keys are to go now.
