@@ -12,10 +12,14 @@ from mysafe.cli.keys import print_secrets, tell_of
 from mysafe.cli.terminal import Command, Options, line, moment
 from mysafe.config import Loaded
 from mysafe.services.authentication import local_operator
+from mysafe.services.keys import KeysRefused
 from mysafe.services.root import kit
 from mysafe.services.rotation import epochs, listing, root_change
 from mysafe.services.rotation.epochs import Progress
 from mysafe.services.rotation.root_change import NewSlots
+
+WRONG_ARGUMENTS = 2
+"""Exit status, as argparse has it."""
 
 
 def _list(options: Options, loaded: Loaded) -> int:
@@ -34,6 +38,9 @@ def _list(options: Options, loaded: Loaded) -> int:
 
 
 def _rotate(options: Options, loaded: Loaded) -> int:
+    if not options.root and (options.new_key_file or options.renew_slots or options.drop_slots or options.kit):
+        print("mysafe: --new-key-file, --renew-slots, --drop-slots and --kit go with --root", file=sys.stderr)
+        return WRONG_ARGUMENTS
     return _rotate_root(options, loaded) if options.root else _rotate_epoch(loaded)
 
 
@@ -66,6 +73,8 @@ def _rotate_root(options: Options, loaded: Loaded) -> int:
             are_dropped=options.drop_slots,
         )
         changed = root_change.prepare(vault, wanted)
+        if recovery_kit is not None and len(changed.printed) > 1:
+            raise KeysRefused("a kit is for one slot, and there are several: leave out --kit")
         for provider, secrets in changed.printed.items():
             if recovery_kit is None:
                 print_secrets(secrets)
