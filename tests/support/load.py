@@ -11,7 +11,7 @@ CLIENTS = 5
 
 
 class Load:
-    """About so many requests a second, from `start` until `stop`. `failures` says what went wrong, `done` how much went.
+    """About `rate` requests a second, from `start` until `stop`: `done` says how many, `failures` what went wrong.
 
     `contents` are the secrets by item, as they were acknowledged last. Each item has one writer.
     """

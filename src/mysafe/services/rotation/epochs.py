@@ -32,6 +32,9 @@ MOST_TRIES = 50
 TRY_SECONDS = 0.2
 """How often, and how long apart, a step is tried while others keep the database busy."""
 
+MOST_PASSES = 10
+"""How often all rows are gone through. The second time finds what an update moved to the versions meanwhile."""
+
 WAIT_SECONDS = 120.0
 """How long a rotation waits for the servers to load a keyring."""
 
@@ -72,7 +75,8 @@ def rotate(vault: Vault, report: Report, *, wait_seconds: float = WAIT_SECONDS) 
         wait_seconds: how long to wait for the servers that live.
 
     Raises:
-        RotationRefused: a server does not load the new keyring. The next run goes on from here.
+        RotationRefused: a server does not load the new keyring or goes on with the old one, or rows do not open. The
+            next run goes on from here.
         Busy, SealBroken: others keep the database busy; the keyring was changed outside the vault.
     """
     keyring = vault.engine.look(vault.keychain.keyring_in).result()
@@ -84,11 +88,15 @@ def rotate(vault: Vault, report: Report, *, wait_seconds: float = WAIT_SECONDS) 
         wait_for_servers(vault, keyring.version, wait_seconds)
         keyring = patiently(vault, lambda uow: _activate(vault, uow))
     rewrapped, destroyed = 0, None
-    while destroyed is None:
+    for _ in range(MOST_PASSES):
         rewrapped += _rewrap_all(vault, keyring.active_epoch, report)
         report(Progress("waiting for the servers to use the new key"))
         wait_for_servers(vault, keyring.version, wait_seconds)
         destroyed = patiently(vault, lambda uow: _destroy(vault, uow))
+        if destroyed is not None:
+            break
+    else:
+        raise RotationRefused("a server still writes under the old key, which is kept: restart the servers, and go on")
     return Rotation(keyring.active_epoch, destroyed, rewrapped, is_resumed)
 
 
