@@ -9,6 +9,7 @@ MODEL_EXAMPLES ?= 1000
 FUZZ_SECONDS ?= 120
 DOCS ?=
 FILE_MIB ?= 500
+ROTATED ?= 20000
 ARGS ?=
 
 VENV := .venv
@@ -22,7 +23,7 @@ COMPILE := env -u PIP_FIND_LINKS $(PY) -m piptools compile --quiet --generate-ha
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help run test files check fmt format lint types arch docs cov bench model fuzz lock vectors clean
+.PHONY: help run test files rotate check fmt format lint types arch docs cov bench model fuzz lock vectors clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
@@ -36,6 +37,9 @@ test: $(VENV)/.dev ## run the tests (T=path for some of them, ARGS= for pytest)
 
 files: $(VENV)/.dev ## run the tests of large files with the largest there can be (FILE_MIB=500)
 	@FILE_MIB=$(FILE_MIB) $(PY) -m pytest $(ARGS) tests/fault/test_files.py
+
+rotate: $(VENV)/.dev ## rotate the keys of many items under load (ROTATED=20000)
+	@ROTATED=$(ROTATED) $(PY) -m pytest $(ARGS) -k under_load tests/fault/test_rotation.py
 
 check: DOCS := --check
 check: fmt lint types arch docs test ## run everything continuous integration runs
