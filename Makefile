@@ -9,6 +9,7 @@ MODEL_EXAMPLES ?= 1000
 FUZZ_SECONDS ?= 120
 DOCS ?=
 FILE_MIB ?= 500
+ROTATED ?= 20000
 ARGS ?=
 
 VENV := .venv
@@ -22,8 +23,8 @@ COMPILE := env -u PIP_FIND_LINKS $(PY) -m piptools compile --quiet --generate-ha
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help run test test-pg check-pg softhsm files check fmt format lint types arch docs cov bench model fuzz lock vectors \
-	clean
+.PHONY: help run test test-pg check-pg softhsm files rotate check fmt format lint types arch docs cov bench model fuzz lock \
+	vectors clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
@@ -41,6 +42,9 @@ softhsm: ## install SoftHSM, a PKCS#11 token in software that a test uses
 
 files: $(VENV)/.dev ## run the tests of large files with the largest there can be (FILE_MIB=500)
 	@FILE_MIB=$(FILE_MIB) $(PY) -m pytest $(ARGS) tests/fault/test_files.py
+
+rotate: $(VENV)/.dev ## rotate the keys of many items under load (ROTATED=20000)
+	@ROTATED=$(ROTATED) $(PY) -m pytest $(ARGS) -k under_load tests/fault/test_rotation.py
 
 check: DOCS := --check
 check: softhsm fmt lint types arch docs test check-pg ## run everything continuous integration runs

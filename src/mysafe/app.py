@@ -19,7 +19,7 @@ from mysafe.crypto.root_key.provider import RootKeyRefused
 from mysafe.domain.errors import Sealed
 from mysafe.domain.files import FileBounds
 from mysafe.making import InitRefused, alone_in
-from mysafe.opening import begin_unsealing, file_shelf, is_opened_by_people, open_vault
+from mysafe.opening import begin_unsealing, file_shelf, is_opened_by_people, open_vault, root_provider
 from mysafe.protocol.compatibility import Compatibility
 from mysafe.server.api.admission import Admission, Rates
 from mysafe.server.api.call import Answer
@@ -36,6 +36,8 @@ from mysafe.server.sealing.gate import Gate
 from mysafe.services import health
 from mysafe.services.files.collector import Collector
 from mysafe.services.keys import KeysRefused
+from mysafe.services.rotation.epochs import RotationRefused
+from mysafe.services.rotation.pulse import Pulse
 from mysafe.services.vault import Vault
 from mysafe.storage.engine import StorageRefused
 
@@ -60,6 +62,7 @@ REFUSALS: tuple[type[Exception], ...] = (
     ControlRefused,
     KeysRefused,
     SealBroken,
+    RotationRefused,
 )
 """Why a vault is not made, opened or served; the text of each is one sentence for the operator."""
 
@@ -128,7 +131,8 @@ def custodian(settings: Settings, gate: Gate, beside: Beside = nothing) -> Custo
 
     def serve_it(vault: Vault) -> Served:
         collector = Collector(vault, file_shelf(vault, settings), is_alone=not vault.engine.is_shared)
-        return Served(vault, asgi_app(vault, settings), (collector, *beside(vault)))
+        workers: tuple[Worker, ...] = (collector, Pulse(vault, root_provider(settings)), *beside(vault))
+        return Served(vault, asgi_app(vault, settings), workers)
 
     begin = partial(begin_unsealing, settings) if is_opened_by_people(settings) else None
     return Custodian(gate, serve_it, partial(open_vault, settings), begin, REFUSALS)

@@ -121,7 +121,7 @@ def _fill(engine: Engine, made: list[NewProvider], clock: Clock, kit_file: Path 
     try:
         vault_id = os.urandom(VAULT_ID_BYTES)
         ceremony = partial(key_ceremony.create_keys, providers=providers, vault_id=vault_id, now=int(clock()))
-        vault = Vault(engine, engine.submit(ceremony).result(), clock=clock)
+        vault = Vault(engine, key_ceremony.Keychain(engine.submit(ceremony).result()), clock=clock)
         vault.run(local_operator, _record_creation).result()
         if kit_file is not None:
             kit.write(kit_file, providers[-1].name, made[-1].printed(), data)

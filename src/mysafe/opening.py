@@ -13,7 +13,7 @@ from mysafe.crypto.root_key.key_file import find_key_file
 from mysafe.crypto.root_key.passphrase import AskSecret
 from mysafe.crypto.root_key.private_file import read_secret_line
 from mysafe.crypto.root_key.provider import RootKeyProvider, RootKeyRefused
-from mysafe.crypto.root_key.shares import SharesWanted
+from mysafe.crypto.root_key.shares import ShareCollector, SharesProvider, SharesWanted
 from mysafe.domain.secret_text import SecretText
 from mysafe.services import keys as key_ceremony
 from mysafe.services.accounts.key_rules import KeyRules
@@ -68,7 +68,7 @@ def open_vault(settings: Settings, *, clock: Clock = time.time, provider: RootKe
     provider = provider or root_provider(settings)
     engine = open_engine(settings)
     try:
-        keys = engine.look(partial(key_ceremony.open_keys, provider=provider)).result()
+        keychain = key_ceremony.Keychain(engine.look(partial(key_ceremony.open_root, provider=provider)).result())
     except BaseException:
         engine.close()
         raise
@@ -79,7 +79,7 @@ def open_vault(settings: Settings, *, clock: Clock = time.time, provider: RootKe
     )
     retention = Retention(settings.items_versions_kept_days, settings.items_erase_after_days)
     node = f"{os.uname().nodename}:{os.getpid()}"
-    return Vault(engine, keys, clock=clock, node=node, key_rules=rules, retention=retention)
+    return Vault(engine, keychain, clock=clock, node=node, key_rules=rules, retention=retention)
 
 
 def read_slots(settings: Settings) -> list[Slot]:
@@ -163,3 +163,15 @@ def slot_provider(
 ) -> NewProvider:
     """Return the provider of a new slot, and what its wrapping leaves for people to keep. Raises RootKeyRefused."""
     return new_provider(name, root_means(settings, ask, shares))
+
+
+def resealing_provider(settings: Settings, name: str, slot: bytes, ask: AskSecret = nobody) -> NewProvider:
+    """Return what makes a slot anew: as many shares as it has, a new code, the present key file or service.
+
+    Raises:
+        RootKeyRefused, SealBroken: there is no such provider; the slot is damaged.
+    """
+    if name != SharesProvider.name:
+        return slot_provider(settings, name, ask)
+    shares = ShareCollector(slot)
+    return slot_provider(settings, name, ask, (shares.needed, shares.total))

@@ -147,6 +147,12 @@ OPERATOR_ACTIONS = (ADMINISTRATOR_ACTIONS - TRANSFER_ACTIONS) | frozenset(
         Action.BACKUP_TAKE,
         Action.BACKUP_RESTORE,
         Action.BACKUP_PROVE,
+        Action.KEY_LIST,
+        Action.KEY_STAGE,
+        Action.KEY_ACTIVATE,
+        Action.KEY_REWRAP,
+        Action.KEY_DESTROY,
+        Action.ROOT_ROTATE,
     }
 )
 """What the local operator may do, besides what it may with access keys."""

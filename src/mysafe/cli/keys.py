@@ -33,9 +33,9 @@ def init(options: Options, loaded: Loaded) -> int:
     print(f"made a vault in {settings.data}")
     if settings.root_provider == "keyfile":
         print(f"its key is {opening.key_path(settings)}: keep a copy of it, apart from copies of the vault")
-    _print_secrets(shares)
+    print_secrets(shares)
     if recovery_kit is not None:
-        _tell_of(recovery_kit)
+        tell_of(recovery_kit)
     elif settings.root_provider != "shamir":
         print(NO_KIT)
     return 0
@@ -74,10 +74,10 @@ def _keep(printed: Callable[[], Sequence[SecretText]], file: Path | None, provid
     """Write or print what people must keep of a slot, before it is stored."""
     secrets = printed()
     if file is None:
-        _print_secrets(secrets)
+        print_secrets(secrets)
     elif secrets:
         kit.write(file, provider, secrets, data)
-        _tell_of(file)
+        tell_of(file)
 
 
 def _remove(options: Options, loaded: Loaded) -> int:
@@ -133,11 +133,12 @@ def _told(state: Mapping[str, object]) -> int:
     return REFUSED if state["error"] else 0
 
 
-def _tell_of(file: Path) -> None:
+def tell_of(file: Path) -> None:
+    """Print where the recovery kit is, and what to do with it."""
     print(f"the recovery kit is {file}: print it, lock it away, and remove the file")
 
 
-def _print_secrets(secrets: Sequence[SecretText]) -> None:
+def print_secrets(secrets: Sequence[SecretText]) -> None:
     """Print what people must keep: it is shown once, and stored nowhere."""
     if len(secrets) == 1:
         print(f"recovery code, shown once: {secrets[0].reveal()}")

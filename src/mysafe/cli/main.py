@@ -85,7 +85,11 @@ def _add_init(commands: "_Commands[argparse.ArgumentParser]") -> None:
 
 
 def _add_keys(commands: "_Commands[argparse.ArgumentParser]") -> None:
-    keys = _group(commands, "keys", "the slots of the root key")
+    epochs = _add(
+        commands, "keys", "list the epochs of the working keys and what uses them; slots of the root key", "keys"
+    )
+    _add_json(epochs)
+    keys = epochs.add_subparsers(metavar="COMMAND")
     _add(keys, "slots", "list what can open the vault", "keys slots")
     add = _add(keys, "add-slot", "add a way to open the vault", "keys add-slot")
     add.add_argument("--provider", metavar="P", required=True, help="keyfile, passphrase, recovery, shamir, pkcs11, …")
@@ -93,8 +97,18 @@ def _add_keys(commands: "_Commands[argparse.ArgumentParser]") -> None:
     add.add_argument("--kit", metavar="FILE", help="for recovery and shamir: write code or shares there, to be printed")
     remove = _add(keys, "remove-slot", "remove a way to open the vault, never the last one", "keys remove-slot")
     remove.add_argument("slot", metavar="ID", type=_slot, help="as `keys slots` prints it")
+    _add_rotation(_add(commands, "rotate-keys", "rotate the epoch, or the root key; servers go on", "rotate-keys"))
     _add(commands, "unseal", "open the vault of a server on this machine, with what is typed", "unseal")
     _add(commands, "seal", "close the vault of a server on this machine", "seal")
+
+
+def _add_rotation(rotate: argparse.ArgumentParser) -> None:
+    rotate.add_argument("--root", action="store_true", help="rotate the root key, and make all its slots anew")
+    rotate.add_argument("--new-key-file", metavar="FILE", help="with --root: make another key file, at once")
+    people = rotate.add_mutually_exclusive_group()
+    people.add_argument("--renew-slots", action="store_true", help="with --root: new passphrase, code and shares")
+    people.add_argument("--drop-slots", action="store_true", help="with --root: drop the slots of people")
+    rotate.add_argument("--kit", metavar="FILE", help="with --renew-slots: write code or shares there, to be printed")
 
 
 def _add_serve(commands: "_Commands[argparse.ArgumentParser]") -> None:

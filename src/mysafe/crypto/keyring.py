@@ -41,6 +41,13 @@ class EpochState(IntEnum):
     DESTROYED = 4
 
 
+class EpochInfo(NamedTuple):
+    """An epoch without its key."""
+
+    number: int
+    state: EpochState
+
+
 class _Epoch(NamedTuple):
     number: int
     state: EpochState
@@ -99,6 +106,51 @@ class Keyring:
         kek, *single_keys = (random_bytes(KEY_BYTES) for _ in range(1 + _SINGLE_KEYS))
         return cls(1, [_Epoch(1, EpochState.ACTIVE, kek)], single_keys)
 
+    @property
+    def epochs(self) -> tuple[EpochInfo, ...]:
+        """The epochs without their keys, ascending by number."""
+        return tuple(EpochInfo(epoch.number, epoch.state) for epoch in self._epochs)
+
+    def numbers_in(self, state: EpochState) -> tuple[int, ...]:
+        """Return the numbers of the epochs in a state, ascending."""
+        return tuple(epoch.number for epoch in self._epochs if epoch.state is state)
+
+    def staged(self, random_bytes: RandomBytes = os.urandom) -> Self:
+        """Return the next version, which has a new epoch that opens what it wrapped and wraps nothing yet.
+
+        Raises:
+            ValueError: an epoch is staged already.
+        """
+        if self.numbers_in(EpochState.STAGED):
+            raise ValueError("an epoch is staged already")
+        new = _Epoch(self._epochs[-1].number + 1, EpochState.STAGED, random_bytes(KEY_BYTES))
+        return self._following((*self._epochs, new))
+
+    def activated(self) -> Self:
+        """Return the next version, in which the staged epoch is active, and the one before opens only.
+
+        Raises:
+            ValueError: no epoch is staged.
+        """
+        if not self.numbers_in(EpochState.STAGED):
+            raise ValueError("no epoch is staged")
+        after = {EpochState.STAGED: EpochState.ACTIVE, EpochState.ACTIVE: EpochState.DECRYPT_ONLY}
+        return self._following([epoch._replace(state=after.get(epoch.state, epoch.state)) for epoch in self._epochs])
+
+    def without_retired(self) -> Self:
+        """Return the next version, in which the keys of the epochs that opened only are destroyed."""
+        is_retired = {epoch.number: epoch.state is EpochState.DECRYPT_ONLY for epoch in self._epochs}
+        return self._following(
+            [
+                epoch._replace(state=EpochState.DESTROYED, kek=_NO_KEY) if is_retired[epoch.number] else epoch
+                for epoch in self._epochs
+            ]
+        )
+
+    def renewed(self) -> Self:
+        """Return the next version with the same keys, to be sealed under another root key."""
+        return self._following(self._epochs)
+
     def kek(self, epoch: int) -> XaesKey:
         """Return the key-encryption key of an epoch.
 
@@ -137,6 +189,9 @@ class Keyring:
             return cls(version, *_parse(plaintext))
         except ValueError:
             raise SealBroken from None
+
+    def _following(self, epochs: Sequence[_Epoch]) -> Self:
+        return type(self)(self.version + 1, epochs, self._single_keys)
 
     def __repr__(self) -> str:
         return f"Keyring(version={self.version}, active_epoch={self.active_epoch})"

@@ -120,6 +120,11 @@ class RecordCipher:
         """The epoch under which new records are sealed."""
         return self._keyring.active_epoch
 
+    @property
+    def keyring_version(self) -> int:
+        """The version of the keyring in use."""
+        return self._keyring.version
+
     def seal(self, address: RecordAddress, meta: bytes, secret: bytes | None = None) -> SealedRecord:
         """Return a record version sealed under a fresh data key, which encrypts these two messages and no other.
 
@@ -148,17 +153,18 @@ class RecordCipher:
 
         An unknown format, algorithm or epoch is an error: nothing is tried and nothing is guessed (R-CRY-04).
         """
-        if len(dek) != _DEK_BYTES:
-            raise SealBroken
-        magic, form, algorithm, epoch = _HEADER.unpack_from(dek)
-        if magic != _MAGIC or form != _FORMAT or algorithm != ALGORITHM:
-            raise SealBroken
+        key = self._open_dek(address, dek)
         try:
-            wrap_bound, part_bounds = self._wrap_bound(address, epoch), self._part_bounds(address)
+            return RecordKey(AESGCM(key), *self._part_bounds(address))
         except struct.error:  # a column holds what no address can hold
             raise SealBroken from None
-        key = self._keyring.kek(epoch).open(dek[_HEADER.size :], wrap_bound)
-        return RecordKey(AESGCM(key), *part_bounds)
+
+    def rewrap(self, address: RecordAddress, dek: bytes) -> bytes:
+        """Return a wrapped data key wrapped anew under the active epoch; the parts stay as they are.
+
+        The owner's id of the address does not matter: it is bound by the parts. Raises SealBroken.
+        """
+        return self._wrap(address, self._open_dek(address, dek), self._random_bytes(NONCE_BYTES))
 
     def seal_details(self, details: bytes, bound: bytes) -> bytes:
         """Return the sealed part of an audit entry. `bound` is the rest of the entry, which it then vouches for."""
@@ -168,6 +174,18 @@ class RecordCipher:
     def open_details(self, blob: bytes, bound: bytes) -> bytes:
         """Return the sealed part of an audit entry. Raises SealBroken."""
         return unpad(self._keyring.audit_key.open(blob, self._audit_bound(bound)), step_length)
+
+    def _open_dek(self, address: RecordAddress, dek: bytes) -> bytes:
+        if len(dek) != _DEK_BYTES:
+            raise SealBroken
+        magic, form, algorithm, epoch = _HEADER.unpack_from(dek)
+        if magic != _MAGIC or form != _FORMAT or algorithm != ALGORITHM:
+            raise SealBroken
+        try:
+            wrap_bound = self._wrap_bound(address, epoch)
+        except struct.error:  # as above
+            raise SealBroken from None
+        return self._keyring.kek(epoch).open(dek[_HEADER.size :], wrap_bound)
 
     def _wrap(self, address: RecordAddress, key: bytes, nonce: bytes) -> bytes:
         epoch = self._keyring.active_epoch

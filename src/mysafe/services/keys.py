@@ -5,6 +5,7 @@ provider (key file, …)  wraps  root key  seals  keyring  holds the working key
 """
 
 import json
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import sha256
@@ -16,9 +17,12 @@ from mysafe.crypto.keyring import Keyring
 from mysafe.crypto.records import RecordCipher
 from mysafe.crypto.root_key.provider import RootKeyProvider, new_root_key
 from mysafe.crypto.verifiers import Verifiers
+from mysafe.domain.errors import Sealed
 from mysafe.storage import vault_state
 from mysafe.storage.engine import Transaction
-from mysafe.storage.vault_state import SlotRow
+from mysafe.storage.vault_state import KeyringRow, SlotRow
+
+_security = logging.getLogger("mysafe.security")
 
 DAILY_SLOT = 1
 """The slot that opens the vault at every start."""
@@ -41,6 +45,11 @@ class VaultKeys:
     index: BlindIndex
     verifiers: Verifiers
 
+    @property
+    def version(self) -> int:
+        """The version of the keyring they come from."""
+        return self.cipher.keyring_version
+
     @classmethod
     def of(cls, vault_id: bytes, keyring: Keyring) -> "VaultKeys":
         """Return the keys of an open keyring. `vault_id` is 16 bytes."""
@@ -54,8 +63,8 @@ def envelope_digest(dek: bytes, meta: bytes, secret: bytes | None) -> bytes:
     return sha256(b"".join((dek, meta, secret or b""))).digest()
 
 
-def create_keys(tx: Transaction, providers: Sequence[RootKeyProvider], vault_id: bytes, now: int) -> VaultKeys:
-    """Make root key and keyring of a new vault, store them wrapped, and return the working keys.
+def create_keys(tx: Transaction, providers: Sequence[RootKeyProvider], vault_id: bytes, now: int) -> "OpenRoot":
+    """Make root key and keyring of a new vault, store them wrapped, and return them.
 
     Args:
         providers: each opens the vault from now on; the first gets the daily slot.
@@ -67,8 +76,10 @@ def create_keys(tx: Transaction, providers: Sequence[RootKeyProvider], vault_id:
     vault_state.write_vault(tx, vault_id, now)
     for slot_id, provider in enumerate(providers, DAILY_SLOT):
         vault_state.write_slot(tx, wrap_slot(provider, root_key, vault_id, slot_id, now))
-    vault_state.write_keyring(tx, keyring.version, keyring.seal(root_key, vault_id), now)
-    return VaultKeys.of(vault_id, keyring)
+    sealed = keyring.seal(root_key, vault_id)
+    vault_state.write_keyring(tx, KeyringRow(keyring.version, keyring.active_epoch, sealed), now)
+    vault_state.note_epoch(tx, keyring.active_epoch, now)
+    return OpenRoot(vault_id, root_key, VaultKeys.of(vault_id, keyring))
 
 
 class OpenRoot(NamedTuple):
@@ -80,11 +91,6 @@ class OpenRoot(NamedTuple):
 
     def __repr__(self) -> str:
         return "OpenRoot(***)"
-
-
-def open_keys(tx: Transaction, provider: RootKeyProvider) -> VaultKeys:
-    """Return the working keys of an existing vault. Raises KeysRefused, RootKeyRefused."""
-    return open_root(tx, provider).keys
 
 
 def open_root(tx: Transaction, provider: RootKeyProvider) -> OpenRoot:
@@ -101,16 +107,101 @@ def open_root(tx: Transaction, provider: RootKeyProvider) -> OpenRoot:
     if vault_id is None or keyring is None:
         raise KeysRefused("the database holds no vault; run `mysafe init` on an empty directory")
     slot = find_slot(tx, provider.name)
-    version, sealed = keyring
     try:
         root_key = provider.unwrap(slot.wrapped, slot_bound(vault_id, slot))
-        keys = VaultKeys.of(vault_id, Keyring.open(root_key, vault_id, version, sealed))
-        return OpenRoot(vault_id, root_key, keys)
+        return OpenRoot(vault_id, root_key, VaultKeys.of(vault_id, open_keyring(root_key, vault_id, keyring)))
     except SealBroken:
         raise KeysRefused(
             f"the root key does not open this vault: wrong {_KEYS.get(provider.name, 'key')},"
             " or the database was changed"
         ) from None
+
+
+def open_keyring(root_key: bytes, vault_id: bytes, row: KeyringRow) -> Keyring:
+    """Return the keyring of a row. Raises SealBroken, also when the clear column names another active epoch."""
+    keyring = Keyring.open(root_key, vault_id, row.version, row.sealed)
+    if keyring.active_epoch != row.active_epoch:
+        raise SealBroken
+    return keyring
+
+
+class Keychain:
+    """The keys of a vault while its process lives: always those that the transaction at hand needs (decision 0021).
+
+    `current` are the working keys. Safe to use from several threads at once.
+    """
+
+    def __init__(self, root: OpenRoot) -> None:
+        self.current = root.keys
+        self._before: VaultKeys | None = None
+        self._root_key = root.root_key
+
+    def __repr__(self) -> str:
+        return "Keychain(***)"
+
+    def keys_in(self, tx: Transaction) -> VaultKeys:
+        """Return the keys for a transaction, which never wraps under an epoch that is not active in its own view.
+
+        Raises:
+            Sealed: another epoch is active, in a keyring that the root key of this process does not open.
+        """
+        current, newest = self.current, vault_state.newest_keyring(tx)
+        if newest is None or newest.version == current.version:
+            return current
+        if newest.version < current.version:  # a look that began before the others saw a newer keyring
+            before = self._before
+            return before if before is not None and before.version >= newest.version else current
+        if newest.active_epoch == current.cipher.epoch:
+            return current  # nothing is wrapped under another key; the pulse loads it soon
+        try:
+            self.load(tx)
+        except SealBroken:
+            _security.error("the keyring was sealed under another root key: seal and unseal this server")
+            raise Sealed from None
+        return self.current
+
+    def keyring_in(self, tx: Transaction) -> Keyring:
+        """Return the newest keyring, from its sealed form. Raises SealBroken."""
+        row = vault_state.read_keyring(tx)
+        if row is None:
+            raise SealBroken
+        return open_keyring(self._root_key, self.current.vault_id, row)
+
+    def sealed(self, keyring: Keyring) -> KeyringRow:
+        """Return a version of the keyring as a row."""
+        blob = keyring.seal(self._root_key, self.current.vault_id)
+        return KeyringRow(keyring.version, keyring.active_epoch, blob)
+
+    def load(self, tx: Transaction, provider: RootKeyProvider | None = None) -> None:
+        """Take over the newest keyring, if it is newer.
+
+        Args:
+            tx: where it lies.
+            provider: is asked if the root key was changed. It may block; None asks nobody.
+
+        Raises:
+            SealBroken: the root key does not open it.
+            RootKeyRefused, KeysRefused: the provider does not give the key that does.
+        """
+        newest = vault_state.newest_keyring(tx)
+        if newest is None or newest.version <= self.current.version:
+            return
+        try:
+            self._take(VaultKeys.of(self.current.vault_id, self.keyring_in(tx)))
+        except SealBroken:
+            if provider is None:
+                raise
+            root = open_root(tx, provider)
+            self._root_key = root.root_key
+            self._take(root.keys)
+
+    def forget_before(self) -> None:
+        """Let go of the keys before the current ones: no transaction is left that could need them."""
+        self._before = None
+
+    def _take(self, keys: VaultKeys) -> None:
+        if keys.version > self.current.version:
+            self._before, self.current = self.current, keys
 
 
 def find_slot(tx: Transaction, provider: str) -> SlotRow:

@@ -17,6 +17,7 @@ from mysafe.domain.transfers import Transfer
 from mysafe.services import payloads
 from mysafe.services.keys import VaultKeys, envelope_digest
 from mysafe.services.recording import Recorder, Subject, open_row
+from mysafe.services.writes.keyring import KeyringWrites
 from mysafe.services.writes.root import RootWrites
 from mysafe.storage import audit_log
 from mysafe.storage import principals as store
@@ -60,6 +61,11 @@ class Registry:
     def root(self) -> RootWrites:
         """Changes the slots of the root key, and records what happens to the vault as a whole, in this unit."""
         return RootWrites(self._tx, self._recorder)
+
+    @property
+    def keyring(self) -> KeyringWrites:
+        """Changes the keyring, and what it wraps, in this unit."""
+        return KeyringWrites(self._tx, self._recorder, self._now)
 
     def record_upload(self) -> BlobRows:
         """Record that the actor may begin to upload a new file, and return where its blob is entered."""

@@ -11,7 +11,7 @@ from mysafe.domain.errors import VaultError
 from mysafe.domain.principals import Actor
 from mysafe.services.accounts.key_rules import KeyRules
 from mysafe.services.custody.history import KEEP_ALL, Retention
-from mysafe.services.keys import VaultKeys
+from mysafe.services.keys import Keychain, VaultKeys
 from mysafe.services.opened_rows import OpenedRows
 from mysafe.services.principals import Principals
 from mysafe.services.recording import Origin, Recorder
@@ -57,7 +57,7 @@ class Vault:
     def __init__(
         self,
         engine: Engine,
-        keys: VaultKeys,
+        keychain: Keychain,
         *,
         clock: Callable[[], float] = time.time,
         node: str = "local",
@@ -65,13 +65,18 @@ class Vault:
         retention: Retention = KEEP_ALL,
     ) -> None:
         self.engine = engine
-        self.keys = keys
+        self.keychain = keychain
         self.clock = clock
         self.node = node
         self.key_rules = key_rules or KeyRules()
         self.opened = OpenedRows(MOST_PRINCIPALS)
         self.listed = OpenedRows(MOST_LISTED)
         self.retention = retention
+
+    @property
+    def keys(self) -> VaultKeys:
+        """The working keys, as they are now."""
+        return self.keychain.current
 
     def run(
         self, identify: Identify, work: Work[T], *, origin: Origin = LOCAL, deadline: float | None = None
@@ -161,14 +166,15 @@ class _Unit:
         vault = self._vault
         at = vault.clock()
         now = int(at)
-        recorder = Recorder(vault.keys, self._origin, vault.node, int(at * 1000), write)
+        keys = vault.keychain.keys_in(tx)
+        recorder = Recorder(keys, self._origin, vault.node, int(at * 1000), write)
         self._recorder = recorder
-        principals = Principals(tx, vault.keys, vault.opened, now)
+        principals = Principals(tx, keys, vault.opened, now)
         identity = self._identify(principals)
         recorder.actor = identity.actor
         if identity.refusal is not None:
             raise identity.refusal
-        value = self._work(UnitOfWork(tx, vault.keys, principals, recorder, vault.listed, vault.retention))
+        value = self._work(UnitOfWork(tx, keys, principals, recorder, vault.listed, vault.retention))
         recorder.check_settled()
         return value
 

@@ -37,6 +37,7 @@ keyring = Table(
     "keyring",
     metadata,
     Column("version", Number, primary_key=True, autoincrement=False),
+    Column("active_epoch", Number, nullable=False),
     Column("sealed", LargeBinary, nullable=False),
     Column("created_at", Number, nullable=False),
     sqlite_strict=True,
@@ -50,6 +51,25 @@ keyring_slots = Table(
     Column("parameters", Word, nullable=False),
     Column("wrapped", LargeBinary, nullable=False),
     Column("created_at", Number, nullable=False),
+    sqlite_strict=True,
+)
+
+# Since when an epoch is in its state: shown, never decided on. The state itself is in the sealed keyring.
+epochs = Table(
+    "epochs",
+    metadata,
+    Column("number", Number, primary_key=True, autoincrement=False),
+    Column("since", Number, nullable=False),
+    sqlite_strict=True,
+)
+
+# The processes that serve the vault, and the version of the keyring each has loaded.
+nodes = Table(
+    "nodes",
+    metadata,
+    Column("node", Word, primary_key=True),
+    Column("beat_at", Number, nullable=False),
+    Column("keyring_version", Number, nullable=False),
     sqlite_strict=True,
 )
 

@@ -166,6 +166,7 @@ OPERATION = {
     Action.AUDIT_READ, Action.VAULT_CREATE, Action.TRANSFER_LIST,
     Action.VAULT_SEAL, Action.VAULT_UNSEAL, Action.SLOT_ADD, Action.SLOT_REMOVE,
     Action.BACKUP_TAKE, Action.BACKUP_RESTORE, Action.BACKUP_PROVE,
+    Action.KEY_LIST, Action.KEY_STAGE, Action.KEY_ACTIVATE, Action.KEY_REWRAP, Action.KEY_DESTROY, Action.ROOT_ROTATE,
 }  # fmt: skip
 CONFINED = {
     Action.ITEM_CREATE, Action.ITEM_LIST, Action.ITEM_BATCH, Action.TOKEN_ISSUE, Action.ACCOUNT_READ,

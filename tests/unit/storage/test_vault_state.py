@@ -18,13 +18,13 @@ def test_vault_keyring_and_slots_come_back(engine: Engine) -> None:
     def write(tx: Transaction) -> None:
         vault_state.write_vault(tx, bytes(16), 5)
         for version in (1, 3, 2):
-            vault_state.write_keyring(tx, version, b"sealed %d" % version, 5)
+            vault_state.write_keyring(tx, KeyringRow(version, 1, b"sealed %d" % version), 5)
         for slot in reversed(slots):
             vault_state.write_slot(tx, slot)
 
     engine.submit(write).result()
     assert engine.look(vault_state.read_vault).result() == bytes(16)
-    assert engine.look(vault_state.read_keyring).result() == KeyringRow(3, b"sealed 3")
+    assert engine.look(vault_state.read_keyring).result() == KeyringRow(3, 1, b"sealed 3")
     assert engine.look(vault_state.read_slots).result() == slots
     engine.submit(lambda tx: vault_state.remove_slot(tx, 1)).result()
     assert engine.look(vault_state.read_slots).result() == slots[1:]

@@ -67,8 +67,22 @@ def _make_vault() -> None:
     op.create_table(
         "keyring",
         sa.Column("version", number, primary_key=True, autoincrement=False),
+        sa.Column("active_epoch", number, nullable=False),
         sa.Column("sealed", blob, nullable=False),
         sa.Column("created_at", number, nullable=False),
+        sqlite_strict=True,
+    )
+    op.create_table(
+        "epochs",
+        sa.Column("number", number, primary_key=True, autoincrement=False),
+        sa.Column("since", number, nullable=False),
+        sqlite_strict=True,
+    )
+    op.create_table(
+        "nodes",
+        sa.Column("node", text, primary_key=True),
+        sa.Column("beat_at", number, nullable=False),
+        sa.Column("keyring_version", number, nullable=False),
         sqlite_strict=True,
     )
     op.create_table(

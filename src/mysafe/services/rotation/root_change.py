@@ -1,0 +1,122 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Rotate the root key: another one seals the keyring, and every slot is made anew for it, in one transaction.
+
+Wrapping may ask people, or wait for a service, so it is done before. Servers that run go on with the keys they have:
+the keyring holds the same ones.
+"""
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+from typing import NamedTuple
+
+from mysafe.crypto.aead import SealBroken
+from mysafe.crypto.keyring import Keyring
+from mysafe.crypto.root_key.catalogue import PEOPLES, NewProvider
+from mysafe.crypto.root_key.key_file import KeyFileProvider
+from mysafe.crypto.root_key.provider import RootKeyRefused, new_root_key
+from mysafe.domain.actions import Action
+from mysafe.domain.secret_text import SecretText
+from mysafe.services.keys import KeysRefused, slot_bound, wrap_slot
+from mysafe.services.root.slots import Slot, list_slots
+from mysafe.services.rotation.epochs import patiently
+from mysafe.services.unit_of_work import UnitOfWork
+from mysafe.services.vault import Vault
+from mysafe.storage import vault_state
+from mysafe.storage.vault_state import KeyringRow, SlotRow
+
+
+class NewSlots(NamedTuple):
+    """How the slots for the new root key are made.
+
+    Args:
+        provider_of: returns what makes the slot of a provider anew; the second argument is the slot as it is.
+        key_file: a new key file for the slot of the provider `keyfile`; None uses its present one again.
+        are_renewed: people are asked, and given codes and shares, for the slots whose key is theirs.
+        are_dropped: those slots are dropped.
+    """
+
+    provider_of: Callable[[str, bytes], NewProvider]
+    key_file: Path | None
+    are_renewed: bool
+    are_dropped: bool
+
+
+class RootChange(NamedTuple):
+    """A change that is prepared and not stored. Printing it shows nothing."""
+
+    expected: Sequence[SlotRow]
+    slots: Sequence[SlotRow]
+    keyring: KeyringRow
+    printed: dict[str, Sequence[SecretText]]
+    dropped: Sequence[Slot]
+
+    def __repr__(self) -> str:
+        return "RootChange(***)"
+
+
+def prepare(vault: Vault, wanted: NewSlots) -> RootChange:
+    """Return the change to a new root key: the keyring and all slots, sealed for it. Nothing is stored.
+
+    Raises:
+        KeysRefused: slots would be lost, and it was not said that they are to be dropped; or none would be left.
+        RootKeyRefused: a provider does not do its part.
+    """
+    expected = vault.engine.look(vault_state.read_slots).result()
+    lost = _lost(vault, wanted)
+    kept = [slot for slot in expected if slot.slot_id not in {one.id for one in lost}]
+    if not kept:
+        raise KeysRefused("no slot would be left: without one nobody could open the vault again")
+    root_key, vault_id, now = new_root_key(), vault.keys.vault_id, int(vault.clock())
+    keyring: Keyring = vault.engine.look(vault.keychain.keyring_in).result().renewed()
+    slots, printed = [], {}
+    for slot in kept:
+        made = _provider(wanted, slot)
+        row = wrap_slot(made.provider, root_key, vault_id, slot.slot_id, now)
+        if slot.provider not in PEOPLES:
+            _check(made, row, root_key, vault_id)
+        slots.append(row)
+        if secrets := made.printed():
+            printed[slot.provider] = secrets
+    sealed = KeyringRow(keyring.version, keyring.active_epoch, keyring.seal(root_key, vault_id))
+    return RootChange(expected, slots, sealed, printed, lost)
+
+
+def store(vault: Vault, change: RootChange) -> None:
+    """Store a prepared change. Raises Busy if keyring or slots were changed since it was prepared."""
+    patiently(vault, partial(_store, change=change))
+
+
+def _store(uow: UnitOfWork, change: RootChange) -> None:
+    writes = uow.registry.keyring
+    writes.store(change.keyring, Action.ROOT_ROTATE, [change.keyring.active_epoch])
+    writes.replace_slots(change.expected, change.slots)
+
+
+def _lost(vault: Vault, wanted: NewSlots) -> list[Slot]:
+    """Return the slots that are to be dropped. Raises KeysRefused if nobody said what happens to them."""
+    slots = vault.engine.look(list_slots).result()
+    lost = [] if wanted.are_renewed else [slot for slot in slots if slot.provider in PEOPLES]
+    if lost and not wanted.are_dropped:
+        names = ", ".join(f"{slot.id} ({slot.provider})" for slot in lost)
+        raise KeysRefused(
+            f"these slots would be lost, because people have their key: {names};"
+            " make them anew with --renew-slots, or drop them with --drop-slots"
+        )
+    return lost
+
+
+def _provider(wanted: NewSlots, slot: SlotRow) -> NewProvider:
+    if slot.provider == KeyFileProvider.name and wanted.key_file is not None:
+        return NewProvider(KeyFileProvider.create(wanted.key_file), list)
+    return wanted.provider_of(slot.provider, slot.wrapped)
+
+
+def _check(made: NewProvider, row: SlotRow, root_key: bytes, vault_id: bytes) -> None:
+    """Return if the new slot opens. Raises RootKeyRefused."""
+    try:
+        opened = made.provider.unwrap(row.wrapped, slot_bound(vault_id, row))
+    except SealBroken:
+        opened = b""
+    if opened != root_key:
+        raise RootKeyRefused(f"the provider {row.provider} does not open what it wrapped: nothing was changed")
