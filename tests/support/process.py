@@ -75,6 +75,7 @@ class Installation:
     def start(self, *options: str) -> float:
         """Start serving and return the seconds until the first answer."""
         began = time.monotonic()
+        self.port = free_port()  # only now: what was free a while ago may be taken
         with self.log.open("ab") as log:
             command = [*self._serve, "--port", str(self.port), *options]
             self._process = subprocess.Popen(command, env=self._environment(), stdout=log, stderr=log)
