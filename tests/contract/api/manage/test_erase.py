@@ -43,6 +43,7 @@ def inactive_note(owner: Person) -> str:
     return identifier
 
 
+@pytest.mark.sqlite("it searches the files of the database")
 @pytest.mark.parametrize("way", ["erase", "control: nothing", "control: a deletion that overwrites nothing"])
 def test_no_sealed_byte_of_an_erased_item_is_in_the_files(fresh_scene: Scene, way: str) -> None:
     server, owner = fresh_scene.server, fresh_scene.person()
@@ -64,6 +65,7 @@ def test_no_sealed_byte_of_an_erased_item_is_in_the_files(fresh_scene: Scene, wa
     assert found_in_files(server, parts) > 0
 
 
+@pytest.mark.sqlite("it searches the files of the database")
 def test_while_somebody_reads_an_older_state_the_bytes_stay_and_go_with_a_later_commit(fresh_scene: Scene) -> None:
     server, owner = fresh_scene.server, fresh_scene.person()
     identifier = inactive_note(owner)
