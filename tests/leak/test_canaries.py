@@ -13,6 +13,7 @@ import pytest
 
 from tests.support.canaries import files_under, process_texts
 from tests.support.life import FIELDS, SECRET, Life
+from tests.support.managing import Management
 from tests.support.process import Installation
 
 pytestmark = pytest.mark.sqlite("it searches the files of the database")
@@ -35,11 +36,23 @@ def live(life: Life) -> None:
         life.create(kind)
         life.use(kind)
         life.bad_bodies(kind)
+    manage(Management(life))
     life.read_encrypted(life.encrypting_key("friend"))
     life.bad_credentials()
     life.odd_requests()
     life.fault()
     life.audit()
+
+
+def manage(management: Management) -> None:
+    credentials = management.keys()
+    management.people()
+    management.groups()
+    for kind, identifier in management.life.items.items():
+        management.past(kind, identifier)
+    management.files()
+    management.password(credentials)
+    management.wrong_keys()
 
 
 @pytest.mark.timeout(300)

@@ -54,7 +54,7 @@ class Life:
         self.answers: list[Answer] = []
         self.names: set[str] = set()
         self.stored: set[str] = set()
-        self._items: dict[str, str] = {}
+        self.items: dict[str, str] = {}
 
     # -- means ---------------------------------------------------------------------------------------------------------
 
@@ -105,29 +105,29 @@ class Life:
             self.name("e-mail") + "@example.com",
             "--password-stdin",
         )
-        password = self.canaries.plant("user password")
+        password = self.password = self.canaries.plant("user password")
         self.command("user", "add", owner, *details, stdin=f"{password}\n", may_show={"user name"})
         self.command("user", "add", "x", "--password-stdin", stdin=password * 50, status=2)
-        self.owner = self._token(owner)
+        self.owner = self.token(owner)
 
     def receive(self) -> None:
         """Make a friend and a stranger with keys and tokens, and a group."""
         for other in ("friend", "stranger"):
             self.command("user", "add", other)
-        self.friend, self.stranger = self._token("friend"), self._token("stranger")
+        self.friend, self.stranger = self.token("friend"), self.token("stranger")
         self.command("group", "add", self.name("group name"), "--member", "friend", may_show={"group name"})
         taken = self.canaries.plant("password of a taken name")
         self.command("user", "add", "friend", "--password-stdin", stdin=f"{taken}\n", status=1)
 
     def encrypting_key(self, owner: str) -> Headers:
         """Make a key that encrypts for a user; its private key is a secret too."""
-        token = self._token(owner, "--encrypt")
+        token = self.token(owner, "--encrypt")
         client_id = self._client_id
         private_key = self.command("access-key", "decryption-key", client_id, may_show={"private key"})
         self.canaries.expect_none_of("private key", private_key.splitlines()[7])
         return token
 
-    def _token(self, owner: str, *more: str) -> Headers:
+    def token(self, owner: str, *more: str) -> Headers:
         number = len(self.answers)
         names = {f"client secret {number}", f"token {number}"}
         key_name = self.name(f"key name {number}")
@@ -152,11 +152,11 @@ class Life:
     def create(self, kind: str) -> None:
         """Create an item and share it with the friend, if there is one."""
         body = {**self.body(kind, "1"), "users_allowed": [{"username": "friend", "can_edit": True}]}
-        self._items[kind] = self._write(kind, "1", ("POST", f"/api/mysafe/{kind}"), body)
+        self.items[kind] = self._write(kind, "1", ("POST", f"/api/mysafe/{kind}"), body)
 
     def use(self, kind: str) -> None:
         """Read, change, list, deactivate and activate an item; others try as well."""
-        path, identifier = f"/api/mysafe/{kind}", self._items[kind]
+        path, identifier = f"/api/mysafe/{kind}", self.items[kind]
         self._read(kind, "1")
         second = self.body(kind, "2")
         self._write(kind, "2", ("PUT", f"{path}/update/{identifier}"), second)
@@ -179,18 +179,18 @@ class Life:
         return str(entity["identifier"])
 
     def _read(self, kind: str, stage: str) -> None:
-        request = ("GET", f"/api/mysafe/{kind}/{self._items[kind]}")
+        request = ("GET", f"/api/mysafe/{kind}/{self.items[kind]}")
         for reader in (self.owner, self.friend):
             assert self.send("read", request, b"", reader, _all(kind, FIELDS[kind], stage))[0] == 200
 
     def read_encrypted(self, headers: Headers) -> None:
         """Read the password with a key that encrypts: password and seed must not come in clear."""
         shown = _all("password", {*FIELDS["password"]} - {"password", "secret_key"}, "2")
-        request = ("GET", f"/api/mysafe/password/{self._items['password']}")
+        request = ("GET", f"/api/mysafe/password/{self.items['password']}")
         assert self.send("read encrypted", request, b"", headers, shown)[0] == 200
 
     def _strangers_try(self, kind: str) -> None:
-        path, identifier = f"/api/mysafe/{kind}", self._items[kind]
+        path, identifier = f"/api/mysafe/{kind}", self.items[kind]
         body = json.dumps(self.body(kind, "stranger's")).encode()
         for headers in (self.stranger, {}, {"Authorization": f"Bearer mst_{'x' * 43}"}):
             self.send("list", ("GET", path), b"", headers)
@@ -204,8 +204,8 @@ class Life:
         """Send everything that is refused, with canaries in it, to create and to update."""
         good = self.body(kind, "bad")
         path = f"/api/mysafe/{kind}"
-        for headers, body in _bad_bodies(good, FIELDS[kind][-1]):
-            for request in (("POST", path), ("PUT", f"{path}/update/{self._items[kind]}")):
+        for headers, body in bad_bodies(good, FIELDS[kind][-1]):
+            for request in (("POST", path), ("PUT", f"{path}/update/{self.items[kind]}")):
                 status, data = self.send("bad body", request, body, {**self.owner, **headers})
                 assert 400 <= status < 500, data
         missing = json.dumps({**good, "name": ""}).encode()
@@ -272,7 +272,7 @@ class Life:
 
     def fault(self) -> None:
         """Damage a row, so that the server has an unexpected fault to report while it holds secrets."""
-        identifier = self._items["password"]
+        identifier = self.items["password"]
         with beside(self.installation.settings) as connection:
             damage = "UPDATE items SET secret = zeroblob(length(secret)) WHERE kind = 'password' AND id = ?"
             connection.execute(damage, (int(identifier),))
@@ -320,15 +320,16 @@ def _all(kind: str, fields: Iterable[str], stage: str) -> set[str]:
     return {_full(kind, field, stage) for field in fields}
 
 
-def _bad_bodies(good: Mapping[str, str], last: str) -> list[tuple[Headers, bytes]]:
+def bad_bodies(good: Mapping[str, str], last: str) -> list[tuple[Headers, bytes]]:
     """Return bodies that are refused, whatever the kind, each with its content type."""
     whole = json.dumps(good)
-    texts = [whole[:-1], whole * 2, whole[:-1] + ',"name":"x"}', f"[{whole}]", whole[:-1] + ',"x":"\\ud800"}']
+    texts = [whole[:-1], whole * 2, f'{whole[:-1]},"{last}":"x"}}', f"[{whole}]", whole[:-1] + ',"x":"\\ud800"}']
     texts += ['{"a":' * 40 + whole + "}" * 40, whole.replace('"', "'"), whole[:-1] + ',"x":NaN}']
     for field, text in good.items():
         for value in ([{"a": text}], {text: text}, True, text * 500, f"{text}\0"):
             texts.append(json.dumps({**good, field: value}))
-    for sharing in (good["name"], [good["name"]], [{"username": [good["name"]]}], [{"username": good["name"] * 50}]):
+    text = good[last]
+    for sharing in (text, [text], [{"username": [text]}], [{"username": text * 50}]):
         texts.append(json.dumps({**good, "users_allowed": sharing}))
     if "secret_key" in good:
         texts.append(json.dumps({**good, "secret_key": good["secret_key"] + "1"}))
