@@ -22,7 +22,7 @@ def main() -> int:
         vault.engine = EarlyEngine(vault.engine, COMMIT_DELAY_SECONDS)
         return vault
 
-    opening.open_vault = eager_open
+    app.open_vault = eager_open  # type: ignore[attr-defined]  # where the server takes it from
     return app.serve(settings)
 
 

@@ -149,9 +149,7 @@ class Custodian:
         served, self._served = self._served, None
         if served is None:
             return
-        for worker in served.workers:
-            worker.close()
-        served.vault.close()
+        _close(served)
         del served
         # What was frozen at the start of the server would never be looked at: the keys are to go now.
         gc.unfreeze()
@@ -166,3 +164,9 @@ class Custodian:
 
 def _record(vault: Vault, action: Action, refusals: Sequence[str] = ()) -> None:
     vault.run(local_operator, lambda uow: uow.registry.root.record_sealing(action, refusals)).result()
+
+
+def _close(served: Served) -> None:
+    for worker in served.workers:
+        worker.close()
+    served.vault.close()
