@@ -5,7 +5,7 @@ from collections.abc import Callable
 from enum import Enum
 from typing import Any, NamedTuple
 
-from tests.contract.api.authorization.table import Door, Standing
+from tests.contract.api.authorization.classes import Door, Standing
 from tests.support.principals import change_group, expire_key
 from tests.support.server import RunningServer
 
@@ -145,7 +145,7 @@ class Relation(NamedTuple):
     """One way to stand to an item: what it is shared with, what happens to the caller then, and what this comes to.
 
     `door` is that of calls with a token, `token_door` that of the token endpoint. `is_withdrawn` says that the
-    owner takes every share back at the end.
+    owner takes every share back at the end, `is_limited` that the access key of the call may not be used everywhere.
     """
 
     name: str
@@ -156,6 +156,7 @@ class Relation(NamedTuple):
     token_door: Door = Door.OPEN
     is_admin: bool = False
     is_withdrawn: bool = False
+    is_limited: bool = False
 
 
 _NOTHING, _VIEW, _EDIT = Standing.NOTHING, Standing.VIEW, Standing.EDIT
@@ -188,5 +189,5 @@ RELATIONS = (
     Relation("key for another address", Share.OWN, _EDIT, _key_is_for_elsewhere, _FORBIDDEN, _BAD),
     Relation("key without its referer", Share.OWN, _EDIT, _key_wants_a_referer, _FORBIDDEN),
     Relation("key with a wrong referer", Share.OWN, _EDIT, _key_wants_another_referer, _FORBIDDEN),
-    Relation("key with its referer", Share.OWN, _EDIT, _key_gets_its_referer),
+    Relation("key with its referer", Share.OWN, _EDIT, _key_gets_its_referer, is_limited=True),
 )
