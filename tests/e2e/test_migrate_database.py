@@ -64,7 +64,7 @@ def _without_code(answers: list[object]) -> str:
     """Return answers as text, without the TOTP code, which depends on the time."""
     text = json.dumps(answers, sort_keys=True)
     assert '"token": "' in text
-    return "".join(part if at % 2 == 0 else part[6:] for at, part in enumerate(text.split('"token": "')))
+    return "".join(part if at == 0 else part[6:] for at, part in enumerate(text.split('"token": "')))
 
 
 def test_a_vault_answers_the_same_in_another_database_and_back(
