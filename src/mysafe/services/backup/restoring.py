@@ -56,7 +56,7 @@ def unpack(file: Path, opening: Opening, directory: Path, store: BlobStore) -> U
         unpacked = through_pipe(partial(_open, source, opening), partial(_read, directory, store))
     database = directory / DATABASE
     if not is_sound(database):
-        refuse("its database is damaged")
+        refuse("its database is damaged, or holds more than tables")
     if unpacked.manifest.revision not in KNOWN:
         refuse(f"it has the schema {unpacked.manifest.revision:.20}, which this version does not know: upgrade")
     _compare(unpacked.manifest, read_manifest(database, unpacked.manifest.taken_at))

@@ -11,6 +11,9 @@ from mysafe.storage.sqlite_connection import check_file, connect, create_file
 _MOVE_ON = "INSERT INTO sequences (name, next) VALUES (?1, 1 + ?2) ON CONFLICT (name) DO UPDATE SET next = next + ?2"
 
 
+_FOREIGN = "SELECT name FROM sqlite_master WHERE type NOT IN ('table', 'index') OR sql LIKE 'CREATE VIRTUAL%'"
+
+
 def copy_database(source: Path, target: Path) -> None:
     """Make a new file with the state of a database at one moment. Writers go on meanwhile.
 
@@ -33,10 +36,14 @@ def copy_database(source: Path, target: Path) -> None:
 
 
 def is_sound(path: Path) -> bool:
-    """Return whether SQLite finds nothing wrong with the structure of a database."""
+    """Return whether SQLite finds nothing wrong with a database, and it has only tables and indexes, as ours do.
+
+    Whoever knows a recipient can encrypt to it: triggers and views of theirs would run whenever the vault is used.
+    """
     connection = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READONLY)
     try:
-        return connection.execute("PRAGMA integrity_check(1)").fetchall() == [("ok",)]
+        foreign = connection.execute(_FOREIGN).fetchall()
+        return not foreign and connection.execute("PRAGMA integrity_check(1)").fetchall() == [("ok",)]
     except apsw.Error:
         return False
     finally:

@@ -1,0 +1,51 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A database that came out of a backup is used only if it is one of ours."""
+
+from contextlib import closing
+from pathlib import Path
+
+import apsw
+import pytest
+
+from mysafe.storage.copies.sqlite import copy_database, is_sound
+from mysafe.storage.engine import StorageRefused
+from mysafe.storage.sqlite_lane import SqliteEngine
+
+pytestmark = pytest.mark.sqlite("it is about files of SQLite")
+
+
+@pytest.fixture
+def copy(tmp_path: Path) -> Path:
+    SqliteEngine.create(tmp_path / "vault.db").close()
+    copy_database(tmp_path / "vault.db", tmp_path / "copy.db")
+    return tmp_path / "copy.db"
+
+
+def test_a_copy_is_sound(copy: Path) -> None:
+    assert is_sound(copy)
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "CREATE TRIGGER t AFTER INSERT ON audit BEGIN DELETE FROM audit; END",
+        "CREATE VIEW v AS SELECT 1",
+        "CREATE VIRTUAL TABLE t USING fts5(x)",
+    ],
+)
+def test_a_database_that_would_do_something_by_itself_is_not(copy: Path, statement: str) -> None:
+    with closing(apsw.Connection(str(copy))) as connection:
+        connection.execute(statement)
+    assert not is_sound(copy)
+
+
+def test_a_database_with_a_damaged_page_is_not(copy: Path) -> None:
+    data = bytearray(copy.read_bytes())
+    data[4096 : 4096 + 64] = bytes(range(64))
+    copy.write_bytes(data)
+    assert not is_sound(copy)
+
+
+def test_nothing_is_copied_over_a_file(copy: Path) -> None:
+    with pytest.raises(StorageRefused):
+        copy_database(copy.with_name("vault.db"), copy)
