@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Files and pipes of a backup: nothing gets its name before it is whole and on disk."""
 
+import glob
 import os
 import shutil
 import threading
@@ -66,9 +67,10 @@ def new_file(path: Path) -> Iterator[BinaryIO]:
 @contextmanager
 def scratch(beside: Path) -> Iterator[Path]:
     """Give an empty directory next to a path, and remove it at the end. One that an earlier run left is removed."""
-    for leftover in beside.parent.glob(f".{beside.name}.*.scratch"):
+    ours = f".{glob.escape(beside.name)}.[0-9]*"
+    for leftover in beside.parent.glob(f"{ours}.scratch"):
         shutil.rmtree(leftover, ignore_errors=True)
-    for leftover in beside.parent.glob(f".{beside.name}.*.partial"):
+    for leftover in beside.parent.glob(f"{ours}.partial"):
         leftover.unlink(missing_ok=True)
     directory = beside.with_name(f".{beside.name}.{os.getpid()}.scratch")
     directory.mkdir(mode=0o700)
