@@ -90,6 +90,16 @@ USER_ACTIONS = PRIVATE_GROUP_ACTIONS | {
     Action.PRINCIPAL_LIST,
     Action.PRIVATE_GROUP_CREATE,
     Action.PRIVATE_GROUP_LIST,
+    Action.SESSION_BEGIN,
+    Action.SESSION_COMPLETE,
+    Action.SESSION_PROVE,
+    Action.SESSION_LIST,
+    Action.SESSION_END,
+    Action.FACTOR_ADD,
+    Action.FACTOR_CONFIRM,
+    Action.FACTOR_REMOVE,
+    Action.FACTOR_LIST,
+    Action.LINK_USE,
 }
 """What every authenticated user may do without a right on an item."""
 
@@ -130,6 +140,7 @@ ADMINISTRATOR_ACTIONS = (
         Action.USER_DISABLE,
         Action.GROUP_CREATE,
         Action.GROUP_LIST,
+        Action.LINK_CREATE,
     }
 )
 """What an administrator may do besides what every user may. None of them shows or changes content (R-AZ-07)."""

@@ -48,6 +48,18 @@ class BlindIndex:
         """Return the index of an access token, taken byte for byte."""
         return self._of_token(text)
 
+    def session(self, text: str) -> bytes:
+        """Return the index of a session token, taken byte for byte."""
+        return self._of("session", text)
+
+    def link(self, text: str) -> bytes:
+        """Return the index of a link token, taken byte for byte."""
+        return self._of("link", text)
+
+    def factor(self, user_id: int, kind: int) -> bytes:
+        """Return the index of the second factor of a kind that a user has."""
+        return self._of("factor", user_id, kind)
+
     def identifier_code(self, owner_id: int, text: str) -> bytes:
         """Return the index of an identifier code of an owner. Canonically equal texts are equal (NFC); case counts."""
         return self._of("ident", owner_id, unicodedata.normalize("NFC", text))

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Make the credentials we give out, and recognise their form. Knows neither users nor what is stored of them.
 
+    session token  "mss_" | as an access token
+    link token     "msl_" | as an access token
     access token   "mst_" | 43 base62 digits (32 random bytes, big-endian) | 6 base62 digits (check)    53 characters
     client id      41 hexadecimal characters, lower case
     client secret  32 hexadecimal characters, lower case (128 random bits)
@@ -23,12 +25,14 @@ from mysafe.domain.secret_text import SecretText
 TOKEN_ENTROPY_BYTES = 32
 
 _PREFIX = "mst_"
+_SESSION_PREFIX = "mss_"
+_LINK_PREFIX = "msl_"
 _DIGITS = string.digits + string.ascii_uppercase + string.ascii_lowercase
 _ENTROPY_DIGITS = 43
 _CHECK_DIGITS = 6
 _CHECKED_CHARACTERS = len(_PREFIX) + _ENTROPY_DIGITS
 _TOKEN_CHARACTERS = _CHECKED_CHARACTERS + _CHECK_DIGITS
-_has_form = re.compile(f"{_PREFIX}[0-9A-Za-z]{{{_ENTROPY_DIGITS + _CHECK_DIGITS}}}").fullmatch
+_has_form = re.compile(f"ms[tsl]_[0-9A-Za-z]{{{_ENTROPY_DIGITS + _CHECK_DIGITS}}}").fullmatch
 
 
 def new_access_token(random_bytes: Callable[[int], bytes] = os.urandom) -> SecretText:
@@ -37,12 +41,40 @@ def new_access_token(random_bytes: Callable[[int], bytes] = os.urandom) -> Secre
     Args:
         random_bytes: source of randomness; anything but `os.urandom` is for test vectors.
     """
-    checked = _PREFIX + _base62(int.from_bytes(random_bytes(TOKEN_ENTROPY_BYTES)), _ENTROPY_DIGITS)
-    return SecretText(checked + _check(checked))
+    return _new_token(_PREFIX, random_bytes)
+
+
+def new_session_token() -> SecretText:
+    """Return what a new session of a browser is known by, with 256 random bits."""
+    return _new_token(_SESSION_PREFIX, os.urandom)
+
+
+def new_link_token() -> SecretText:
+    """Return what a new link is known by, with 256 random bits."""
+    return _new_token(_LINK_PREFIX, os.urandom)
 
 
 def looks_like_access_token(text: str) -> bool:
     """Return whether a text has the form of our access tokens. It says nothing about whether one was given out."""
+    return text.startswith(_PREFIX) and _looks_like_token(text)
+
+
+def looks_like_session_token(text: str) -> bool:
+    """Return whether a text has the form of our session tokens."""
+    return text.startswith(_SESSION_PREFIX) and _looks_like_token(text)
+
+
+def looks_like_link_token(text: str) -> bool:
+    """Return whether a text has the form of our link tokens."""
+    return text.startswith(_LINK_PREFIX) and _looks_like_token(text)
+
+
+def _new_token(prefix: str, random_bytes: Callable[[int], bytes]) -> SecretText:
+    checked = prefix + _base62(int.from_bytes(random_bytes(TOKEN_ENTROPY_BYTES)), _ENTROPY_DIGITS)
+    return SecretText(checked + _check(checked))
+
+
+def _looks_like_token(text: str) -> bool:
     return len(text) == _TOKEN_CHARACTERS and _has_right_check(text)
 
 

@@ -30,6 +30,18 @@ class Verifiers:
         """Return the verifier of a client secret. It verifies with this client id only."""
         return self._hash.digest(associated_data("client", client_id, secret))
 
+    def of_session(self, text: str) -> bytes:
+        """Return the verifier of a session token."""
+        return self._hash.digest(associated_data("session", text))
+
+    def of_link(self, text: str) -> bytes:
+        """Return the verifier of a link token."""
+        return self._hash.digest(associated_data("link", text))
+
+    def of_recovery_code(self, user_id: int, code: str) -> bytes:
+        """Return the verifier of a recovery code. It verifies for this user only."""
+        return self._hash.digest(associated_data("recovery", user_id, code))
+
     def _of_new_token(self, text: str) -> bytes:
         return self._hash.digest(associated_data("token", text))
 

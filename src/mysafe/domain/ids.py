@@ -9,6 +9,9 @@ GroupId = NewType("GroupId", int)
 AccessKeyId = NewType("AccessKeyId", int)
 TokenId = NewType("TokenId", int)
 TransferId = NewType("TransferId", int)
+SessionId = NewType("SessionId", int)
+LinkId = NewType("LinkId", int)
+FactorId = NewType("FactorId", int)
 ItemId = NewType("ItemId", int)
 
 LARGEST_ID = 2**63 - 1

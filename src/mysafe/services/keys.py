@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 from mysafe.crypto.aead import SealBroken, associated_data
 from mysafe.crypto.blind_index import BlindIndex
+from mysafe.crypto.form_tokens import FormTokens
 from mysafe.crypto.keyring import Keyring
 from mysafe.crypto.records import RecordCipher
 from mysafe.crypto.root_key.provider import RootKeyProvider, new_root_key
@@ -43,12 +44,13 @@ class KeysRefused(Exception):
 
 @dataclass(frozen=True, slots=True, repr=False)
 class VaultKeys:
-    """What opens the vault: its id, the record cipher, the blind index and the verifiers of credentials."""
+    """What opens the vault: its id, the record cipher, the blind index, verifiers, tokens of forms."""
 
     vault_id: bytes
     cipher: RecordCipher
     index: BlindIndex
     verifiers: Verifiers
+    forms: FormTokens
 
     @property
     def version(self) -> int:
@@ -59,7 +61,11 @@ class VaultKeys:
     def of(cls, vault_id: bytes, keyring: Keyring) -> "VaultKeys":
         """Return the keys of an open keyring. `vault_id` is 16 bytes."""
         return cls(
-            vault_id, RecordCipher(vault_id, keyring), BlindIndex(keyring.index_key), Verifiers(keyring.verifier_key)
+            vault_id,
+            RecordCipher(vault_id, keyring),
+            BlindIndex(keyring.index_key),
+            Verifiers(keyring.verifier_key),
+            FormTokens(keyring.csrf_key),
         )
 
 

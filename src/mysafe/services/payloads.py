@@ -127,7 +127,8 @@ _key_secrets = msgspec.msgpack.Decoder(_KeySecrets)
 _credentials: msgspec.msgpack.Decoder[str | None] = msgspec.msgpack.Decoder(str | None)
 
 
-def _decode(payload: bytes, decoder: msgspec.msgpack.Decoder[T]) -> T:
+def decode_payload(payload: bytes, decoder: msgspec.msgpack.Decoder[T]) -> T:
+    """Return the value of a payload. Raises PayloadUnknown, which quotes nothing of it."""
     try:
         schema, value = _envelope(payload)
         if schema == SCHEMA:
@@ -144,7 +145,7 @@ def encode_item_meta(meta: ItemMeta) -> bytes:
 
 def decode_item_meta(payload: bytes) -> ItemMeta:
     """Return an item's meta. Raises PayloadUnknown."""
-    return _decode(payload, _item_meta)
+    return decode_payload(payload, _item_meta)
 
 
 def encode_secret(secret: ItemSecret) -> bytes:
@@ -166,15 +167,15 @@ def decode_secret(kind: Kind, payload: bytes) -> ItemSecret:
     """Return the secret part of an item of a kind. Raises PayloadUnknown."""
     match kind:
         case Kind.PASSWORD:
-            password, seed, notes = _decode(payload, _password)
+            password, seed, notes = decode_payload(payload, _password)
             return PasswordSecret(SecretText(password), None if seed is None else SecretText(seed), SecretText(notes))
         case Kind.NOTE:
-            return NoteSecret(SecretText(_decode(payload, _note).note))
+            return NoteSecret(SecretText(decode_payload(payload, _note).note))
         case Kind.API_SECRET:
-            fields = _decode(payload, _api_secret)
+            fields = decode_payload(payload, _api_secret)
             return ApiSecret(SecretText(fields.client_id), SecretText(fields.client_secret), SecretText(fields.notes))
         case Kind.FILE:
-            notes, blob_id, file_key = _decode(payload, _file)
+            notes, blob_id, file_key = decode_payload(payload, _file)
             return FileSecret(SecretText(notes), blob_id, SecretText(file_key))
         case _:
             assert_never(kind)
@@ -191,7 +192,7 @@ def changed_fields(secret: ItemSecret, before: bytes, after: bytes) -> tuple[str
         secret: gives the names; its payload is `after`.
         before, after: payloads, as `encode_secret` makes them. Raises PayloadUnknown.
     """
-    pairs = zip(secret._fields, _decode(before, _any_array), _decode(after, _any_array), strict=False)
+    pairs = zip(secret._fields, decode_payload(before, _any_array), decode_payload(after, _any_array), strict=False)
     names = [_SHOWN_NAMES.get(name, name) for name, old, new in pairs if old != new]
     return tuple(name for name in dict.fromkeys(names) if name)
 
@@ -205,7 +206,7 @@ def encode_user(user: User) -> bytes:
 
 def decode_user(payload: bytes, user_id: int, version: int, created_at: int) -> User:
     """Return a user. Raises PayloadUnknown."""
-    return User(UserId(user_id), version, *_decode(payload, _user), created_at)
+    return User(UserId(user_id), version, *decode_payload(payload, _user), created_at)
 
 
 def encode_user_credentials(password_hash: str | None) -> bytes:
@@ -215,7 +216,7 @@ def encode_user_credentials(password_hash: str | None) -> bytes:
 
 def decode_user_credentials(payload: bytes) -> str | None:
     """Return the password's PHC string. Raises PayloadUnknown."""
-    return _decode(payload, _credentials)
+    return decode_payload(payload, _credentials)
 
 
 def encode_group(group: Group) -> bytes:
@@ -235,7 +236,7 @@ def encode_group(group: Group) -> bytes:
 
 def decode_group(payload: bytes, group_id: int, version: int, created_at: int) -> Group:
     """Return a group. Raises PayloadUnknown."""
-    fields = _decode(payload, _group)
+    fields = decode_payload(payload, _group)
     unknown = ((0, 0),) * (len(fields.members) - len(fields.joined))
     return Group(
         id=GroupId(group_id),
@@ -276,7 +277,7 @@ def encode_access_key(key: AccessKey) -> bytes:
 
 def decode_access_key(payload: bytes, key_id: int, version: int, created_at: int) -> AccessKey:
     """Return an access key. Raises PayloadUnknown."""
-    fields = _decode(payload, _access_key)
+    fields = decode_payload(payload, _access_key)
     return AccessKey(
         id=AccessKeyId(key_id),
         version=version,
@@ -319,7 +320,7 @@ def encode_key_secrets(secrets: KeySecrets) -> bytes:
 
 def decode_key_secrets(payload: bytes) -> KeySecrets:
     """Return the secret part of an access key. Raises PayloadUnknown."""
-    return KeySecrets(*(None if text is None else SecretText(text) for text in _decode(payload, _key_secrets)))
+    return KeySecrets(*(None if text is None else SecretText(text) for text in decode_payload(payload, _key_secrets)))
 
 
 def encode_token(token: AccessToken) -> bytes:
@@ -336,7 +337,7 @@ def encode_token(token: AccessToken) -> bytes:
 
 def decode_token(payload: bytes, token_id: int, version: int, created_at: int) -> AccessToken:
     """Return an access token. Raises PayloadUnknown."""
-    verifier, key_id, user_id, auth_epoch, expires_at, key_epoch = _decode(payload, _token)
+    verifier, key_id, user_id, auth_epoch, expires_at, key_epoch = decode_payload(payload, _token)
     return AccessToken(
         TokenId(token_id), verifier, AccessKeyId(key_id), UserId(user_id), auth_epoch, expires_at, key_epoch
     )
@@ -357,7 +358,7 @@ def encode_transfer(transfer: Transfer) -> bytes:
 
 def decode_transfer(payload: bytes, transfer_id: int, version: int, created_at: int) -> Transfer:
     """Return a transfer of items. Raises PayloadUnknown."""
-    fields = _decode(payload, _transfer)
+    fields = decode_payload(payload, _transfer)
     return Transfer(
         id=TransferId(transfer_id),
         version=version,
@@ -378,7 +379,7 @@ def encode_details(details: Details) -> bytes:
 
 def decode_details(payload: bytes) -> Details:
     """Return an audit entry's sealed part. Raises PayloadUnknown."""
-    return _decode(payload, _details)
+    return decode_payload(payload, _details)
 
 
 def encode_facts(facts: tuple[int | str | bytes, ...]) -> bytes:

@@ -10,13 +10,16 @@ from mysafe.crypto.records import RecordAddress
 from mysafe.domain.access_keys import AccessKey, ClientCredentials, Session
 from mysafe.domain.ids import LARGEST_ID, AccessKeyId, GroupId, TransferId, UserId
 from mysafe.domain.principals import Group, User
+from mysafe.domain.sign_in import Factor, Link, WebSession
 from mysafe.domain.transfers import Transfer
 from mysafe.services import payloads
 from mysafe.services.keys import VaultKeys
 from mysafe.services.opened_rows import OpenedRows
+from mysafe.services.sign_in import payloads as sign_in
 from mysafe.storage import principals as store
 from mysafe.storage.engine import Transaction
 from mysafe.storage.principals import ACCESS_KEYS, GROUPS, TOKENS, TRANSFERS, USERS, RecordRow, RecordTable
+from mysafe.storage.sign_in import FACTORS, LINKS, SESSIONS
 
 T = TypeVar("T")
 
@@ -30,6 +33,19 @@ class Activity(NamedTuple):
 
     last_login_at: int | None
     items: int
+
+
+class SignedIn(NamedTuple):
+    """What a session token stands for: the session, and its user as they are now."""
+
+    session: WebSession
+    user: User | None
+
+    def is_good(self, now: int) -> bool:
+        """Return whether the session may still be used (Unix seconds), its second factor apart."""
+        user, session = self.user, self.session
+        is_sound = user is not None and user.is_active and user.auth_epoch == session.auth_epoch
+        return is_sound and now < session.expires_at
 
 
 class Principals:
@@ -118,6 +134,26 @@ class Principals:
         index = self._keys.index.token(text)
         return TOKENS.remembered_by_index(self._tx, index, lambda row: self._open_session(text, row))
 
+    def web_session(self, text: str) -> SignedIn | None:
+        """Return what a session token of a browser stands for, sessions whose time is over included."""
+        index = self._keys.index.session(text)
+        return SESSIONS.remembered_by_index(self._tx, index, lambda row: self._open_signed_in(text, row))
+
+    def sessions_of(self, user_id: UserId) -> list[WebSession]:
+        """Return the sessions of a user, ascending by id, those whose time is over included."""
+        rows = SESSIONS.of_owner(self._tx, user_id)
+        return list(self._sound(SESSIONS, rows, lambda row: self._open(SESSIONS, row, sign_in.decode_session)))
+
+    def factors_of(self, user_id: UserId) -> list[Factor]:
+        """Return the second factors of a user, ascending by id. Raises SealBroken: none may be left out."""
+        rows = FACTORS.of_owner(self._tx, user_id)
+        return [self._open(FACTORS, row, sign_in.decode_factor) for row in rows]
+
+    def link(self, text: str) -> Link | None:
+        """Return what a link token stands for, links whose time is over included."""
+        index = self._keys.index.link(text)
+        return LINKS.remembered_by_index(self._tx, index, lambda row: self._open_link(text, row))
+
     def transfer(self, transfer_id: TransferId) -> Transfer | None:
         """Return a transfer of items by id."""
         if transfer_id > LARGEST_ID:
@@ -152,6 +188,18 @@ class Principals:
         if not verifiers.matches(token.verifier, verifiers.of_token(text)):
             return None
         return Session(token, self.access_key(token.access_key_id), self.user(token.user_id))
+
+    def _open_signed_in(self, text: str, row: RecordRow) -> SignedIn | None:
+        session = self._open(SESSIONS, row, sign_in.decode_session)
+        verifiers = self._keys.verifiers
+        if not verifiers.matches(session.verifier, verifiers.of_session(text)):
+            return None
+        return SignedIn(session, self.user(session.user_id))
+
+    def _open_link(self, text: str, row: RecordRow) -> Link | None:
+        link = self._open(LINKS, row, sign_in.decode_link)
+        verifiers = self._keys.verifiers
+        return link if verifiers.matches(link.verifier, verifiers.of_link(text)) else None
 
     def _open_user(self, row: RecordRow) -> User:
         return self._open(USERS, row, payloads.decode_user)
@@ -188,5 +236,9 @@ class Principals:
                 return bidx == index.client_id(opened.client_id)
             case Transfer():
                 return bidx == index.transfer(opened.id)
+            case Factor():
+                return bidx == index.factor(opened.user_id, opened.kind) and row.owner_id == opened.user_id
+            case WebSession() | Link():
+                return row.owner_id == opened.user_id
             case _:
                 return True

@@ -118,7 +118,9 @@ class Recorder:
         call of nobody's; the door names the actor of those that are to be recorded.
         """
         action = self._attempted
-        is_token_request = action is Action.TOKEN_ISSUE and not isinstance(error, errors.TooMany)
+        is_token_request = action in {Action.TOKEN_ISSUE, Action.SESSION_BEGIN} and not isinstance(
+            error, errors.TooMany
+        )
         if action is None or (self.actor is NOBODY and not is_token_request):
             return
         result = next((result for kind, result in RESULTS if isinstance(error, kind)), Result.FAILED)

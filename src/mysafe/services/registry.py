@@ -6,7 +6,6 @@ from dataclasses import replace
 
 from mysafe.audit.events import AuditEntry
 from mysafe.authz.decide import decide_on_access_key, decide_on_group
-from mysafe.crypto.records import RecordAddress
 from mysafe.domain.access_keys import MOST_ITEMS_OF_A_KEY, AccessKey, AccessToken, KeySecrets
 from mysafe.domain.actions import Action
 from mysafe.domain.errors import AccessDenied, Busy, NotFound
@@ -15,15 +14,17 @@ from mysafe.domain.principals import Group, User
 from mysafe.domain.secret_text import SecretText
 from mysafe.domain.transfers import Transfer
 from mysafe.services import payloads
-from mysafe.services.keys import VaultKeys, envelope_digest
+from mysafe.services.keys import VaultKeys
 from mysafe.services.recording import Recorder, Subject, open_row
 from mysafe.services.writes.keyring import KeyringWrites
+from mysafe.services.writes.records import RecordWriter
 from mysafe.services.writes.root import RootWrites
+from mysafe.services.writes.sign_in import SignInWrites
 from mysafe.storage import audit_log
 from mysafe.storage import principals as store
 from mysafe.storage.blobs.rows import BlobRows
 from mysafe.storage.engine import Transaction
-from mysafe.storage.principals import ACCESS_KEYS, GROUPS, TOKENS, TRANSFERS, USERS, RecordRow, RecordTable
+from mysafe.storage.principals import ACCESS_KEYS, GROUPS, TOKENS, TRANSFERS, USERS, RecordRow
 
 NO_SECRETS = KeySecrets()
 
@@ -43,6 +44,7 @@ class Registry:
         self._keys = keys
         self._recorder = recorder
         self._now = now
+        self._records = RecordWriter(tx, keys, recorder, now)
 
     def permit(self, action: Action) -> None:
         """Decide on an action that concerns no item and changes nothing, and record it."""
@@ -67,6 +69,11 @@ class Registry:
         """Changes the keyring, and what it wraps, in this unit."""
         return KeyringWrites(self._tx, self._recorder, self._now)
 
+    @property
+    def sign_in(self) -> SignInWrites:
+        """Writes what is written when people sign in, in this unit."""
+        return SignInWrites(self._tx, self._keys, self._recorder, self._now)
+
     def record_upload(self) -> BlobRows:
         """Record that the actor may begin to upload a new file, and return where its blob is entered."""
         self._recorder.permit(Action.ITEM_CREATE)
@@ -82,14 +89,14 @@ class Registry:
         """Store a new user and return it with its id and time. `password_hash` is a PHC string."""
         self._recorder.permit(Action.USER_CREATE)
         user = replace(user, id=UserId(self._tx.next_id("users")), version=1, created_at=self._now)
-        row = self._seal(
+        row = self._records.seal(
             USERS,
             (user.id, 0, 1, self._now),
             self._keys.index.user_name(user.username),
             payloads.encode_user(user),
             payloads.encode_user_credentials(password_hash),
         )
-        self._insert(USERS, row, Action.USER_CREATE, user.username)
+        self._records.insert(USERS, row, Action.USER_CREATE, user.username)
         return user
 
     def require_user(self, action: Action, user_id: int, user: User | None) -> User:
@@ -107,18 +114,18 @@ class Registry:
         self._recorder.permit(action)
         if password_hash is None:
             stored = USERS.find(self._tx, user.id)
-            credentials = self._secret_of(USERS, stored) if stored else None
+            credentials = self._records.secret_of(USERS, stored) if stored else None
         else:
             credentials = payloads.encode_user_credentials(password_hash)
         user = replace(user, version=user.version + 1)
-        row = self._seal(
+        row = self._records.seal(
             USERS,
             (user.id, 0, user.version, user.created_at),
             self._keys.index.user_name(user.username),
             payloads.encode_user(user),
             credentials,
         )
-        self._replace(USERS, row, action, user.username)
+        self._records.replace(USERS, row, action, user.username)
         return user
 
     def keep_user(self, user: User, action: Action = Action.USER_UPDATE) -> User:
@@ -132,14 +139,14 @@ class Registry:
         if user.id != self._recorder.actor.user_id:
             raise AccessDenied("the password of another user", "user")
         row = USERS.find(self._tx, user.id)
-        secret = self._secret_of(USERS, row) if row else None
+        secret = self._records.secret_of(USERS, row) if row else None
         return None if secret is None else payloads.decode_user_credentials(secret)
 
     def add_group(self, group: Group, action: Action = Action.GROUP_CREATE) -> Group:
         """Store a new group and return it with its id and time."""
         self._permit_on(action, group)
         group = replace(group, id=GroupId(self._tx.next_id("groups")), version=1, created_at=self._now)
-        self._insert(GROUPS, self._seal_group(group), action, group.name)
+        self._records.insert(GROUPS, self._seal_group(group), action, group.name)
         store.set_members(self._tx, group.id, sorted(group.members))
         return group
 
@@ -161,7 +168,9 @@ class Registry:
         """Store the next version of a group and return it. `names` are the users concerned, for the audit log."""
         self._permit_on(action, before)
         after = replace(after, version=before.version + 1)
-        self._replace(GROUPS, self._seal_group(after), action, f"{after.name}: {names}" if names else after.name)
+        self._records.replace(
+            GROUPS, self._seal_group(after), action, f"{after.name}: {names}" if names else after.name
+        )
         if after.members.keys() != before.members.keys():
             store.set_members(self._tx, after.id, sorted(after.members))
         return after
@@ -181,7 +190,7 @@ class Registry:
     def _seal_group(self, group: Group) -> RecordRow:
         index = self._keys.index
         is_private, name = group.is_private, group.name
-        return self._seal(
+        return self._records.seal(
             GROUPS,
             (group.id, group.owner_id, group.version, group.created_at),
             index.private_group_name(group.owner_id, name) if is_private else index.group_name(name),
@@ -193,7 +202,7 @@ class Registry:
         """Store a new access key with what is kept of its secrets, and return it with its id and time."""
         self._recorder.permit_on_key(Action.ACCESS_KEY_CREATE, key.owner_id)
         key = replace(key, id=AccessKeyId(self._tx.next_id("access_keys")), version=1, created_at=self._now)
-        self._insert(ACCESS_KEYS, self._seal_access_key(key, secrets), Action.ACCESS_KEY_CREATE, key.name)
+        self._records.insert(ACCESS_KEYS, self._seal_access_key(key, secrets), Action.ACCESS_KEY_CREATE, key.name)
         return key
 
     def permit_on_key(self, action: Action, key: AccessKey) -> None:
@@ -231,7 +240,7 @@ class Registry:
         kept = self._kept_secrets(key)
         key = replace(key, version=key.version + 1)
         row = self._seal_access_key(key, edit(kept) if edit else kept)
-        self._replace(ACCESS_KEYS, row, action, key.name)
+        self._records.replace(ACCESS_KEYS, row, action, key.name)
         return key
 
     def let_key_reach(self, key: AccessKey | None, ref: ItemRef) -> None:
@@ -265,14 +274,14 @@ class Registry:
         token = replace(token, id=TokenId(self._tx.next_id("tokens")), verifier=verifier)
         if token.id % SWEPT_EVERY == 0:
             store.delete_expired_tokens(self._tx, self._now)
-        row = self._seal(
+        row = self._records.seal(
             TOKENS,
             (token.id, token.user_id, 1, self._now),
             self._keys.index.token(text.reveal()),
             payloads.encode_token(token),
             None,
         )._replace(expires_at=token.expires_at)
-        self._insert(TOKENS, row, Action.TOKEN_ISSUE, "")
+        self._records.insert(TOKENS, row, Action.TOKEN_ISSUE, "")
         store.note_login(self._tx, token.user_id, self._now)
         return token
 
@@ -281,14 +290,14 @@ class Registry:
         self._recorder.permit(Action.TRANSFER_REQUEST)
         number = TransferId(self._tx.next_id("transfers"))
         transfer = replace(transfer, id=number, version=1, created_at=self._now)
-        self._insert(TRANSFERS, self._seal_transfer(transfer), Action.TRANSFER_REQUEST, "")
+        self._records.insert(TRANSFERS, self._seal_transfer(transfer), Action.TRANSFER_REQUEST, "")
         return transfer
 
     def change_transfer(self, transfer: Transfer, action: Action) -> Transfer:
         """Store the next version of a transfer of items after `action`, and return it."""
         self._recorder.permit(action)
         transfer = replace(transfer, version=transfer.version + 1)
-        self._replace(TRANSFERS, self._seal_transfer(transfer), action, "")
+        self._records.replace(TRANSFERS, self._seal_transfer(transfer), action, "")
         return transfer
 
     def newest_entries(self, limit: int) -> list[AuditEntry]:
@@ -299,7 +308,7 @@ class Registry:
         return entries
 
     def _seal_transfer(self, transfer: Transfer) -> RecordRow:
-        return self._seal(
+        return self._records.seal(
             TRANSFERS,
             (transfer.id, 0, transfer.version, transfer.created_at),
             self._keys.index.transfer(transfer.id),
@@ -309,58 +318,17 @@ class Registry:
 
     def _kept_secrets(self, key: AccessKey) -> KeySecrets:
         row = ACCESS_KEYS.find(self._tx, key.id)
-        secret = self._secret_of(ACCESS_KEYS, row) if row else None
+        secret = self._records.secret_of(ACCESS_KEYS, row) if row else None
         return payloads.decode_key_secrets(secret) if secret is not None else NO_SECRETS
 
     def _seal_access_key(self, key: AccessKey, secrets: KeySecrets) -> RecordRow:
-        return self._seal(
+        return self._records.seal(
             ACCESS_KEYS,
             (key.id, key.owner_id, key.version, key.created_at),
             self._keys.index.client_id(key.client_id),
             payloads.encode_access_key(key),
             payloads.encode_key_secrets(secrets),
         )
-
-    def _seal(
-        self, table: RecordTable, numbers: tuple[int, int, int, int], index: bytes, meta: bytes, secret: bytes | None
-    ) -> RecordRow:
-        record_id, owner_id, version, created_at = numbers
-        address = RecordAddress(table.name, table.name, record_id, owner_id, version)
-        sealed = self._keys.cipher.seal(address, meta, secret)
-        return RecordRow(
-            record_id,
-            owner_id,
-            version,
-            self._keys.cipher.epoch,
-            index,
-            created_at,
-            self._now,
-            None,
-            sealed.dek,
-            sealed.meta,
-            sealed.secret,
-        )
-
-    def _secret_of(self, table: RecordTable, row: RecordRow) -> bytes | None:
-        if row.secret is None:
-            return None
-        address = RecordAddress(table.name, table.name, row.id, row.owner_id, row.version)
-        return self._keys.cipher.unwrap(address, row.dek).open_secret(row.secret)
-
-    def _insert(self, table: RecordTable, row: RecordRow, action: Action, name: str) -> None:
-        self._recorder.attempt(action, Subject(table.name, row.id, name=name))
-        table.insert(self._tx, row)
-        self._record(table, row, action, name)
-
-    def _replace(self, table: RecordTable, row: RecordRow, action: Action, name: str) -> None:
-        self._recorder.attempt(action, Subject(table.name, row.id, name=name))
-        if not table.replace(self._tx, row, row.version - 1):
-            raise Busy
-        self._record(table, row, action, name)
-
-    def _record(self, table: RecordTable, row: RecordRow, action: Action, name: str) -> None:
-        digest = envelope_digest(row.dek, row.meta, row.secret)
-        self._recorder.allowed(action, Subject(table.name, row.id, row.version, digest, name))
 
 
 def _subject(key: AccessKey) -> Subject:

@@ -138,19 +138,26 @@ grants_idx = Table(
 )
 
 
+OWNED = frozenset({"access_keys", "sessions", "factors", "links"})
+"""The tables of records that are looked up by their owner."""
+
+EXPIRING = frozenset({"tokens", "sessions", "links"})
+"""The tables of records that are swept when their time is over."""
+
+
 def _records(name: str) -> Table:
     """Return a table of principals or credentials; they all have one shape."""
     return Table(
         name,
         metadata,
         Column("id", Number, primary_key=True, autoincrement=False),
-        Column("owner_id", Number, nullable=False, index=name == "access_keys"),
+        Column("owner_id", Number, nullable=False, index=name in OWNED),
         Column("version", Number, nullable=False),
         Column("epoch", Number, nullable=False),
         Column("bidx", LargeBinary, nullable=False, unique=True),
         Column("created_at", Number, nullable=False),
         Column("updated_at", Number, nullable=False),
-        Column("expires_at", Number, nullable=True, index=name == "tokens"),
+        Column("expires_at", Number, nullable=True, index=name in EXPIRING),
         Column("dek", LargeBinary, nullable=False),
         Column("meta", LargeBinary, nullable=False),
         Column("secret", LargeBinary, nullable=True),
@@ -164,6 +171,20 @@ Index("groups_by_owner", groups.c.owner_id, groups.c.id)
 access_keys = _records("access_keys")
 tokens = _records("tokens")
 transfers = _records("transfers")
+sessions = _records("sessions")
+factors = _records("factors")
+links = _records("links")
+
+# Failed sign-ins under a name, by its blind index, whether there is such a user or not. They grant nothing.
+sign_in_tries = Table(
+    "sign_in_tries",
+    metadata,
+    Column("bidx", LargeBinary, primary_key=True),
+    Column("failures", Number, nullable=False),
+    Column("last_at", Number, nullable=False, index=True),
+    sqlite_strict=True,
+    sqlite_with_rowid=False,
+)
 
 group_members_idx = Table(
     "group_members_idx",

@@ -11,6 +11,7 @@ from mysafe.services.custody.sealed_items import check_opens
 from mysafe.services.keys import VaultKeys
 from mysafe.services.payloads import PayloadUnknown
 from mysafe.services.recording import open_row
+from mysafe.services.sign_in import payloads as sign_in
 from mysafe.storage.audit_log import AuditRow
 from mysafe.storage.copies.tables import rows_of
 from mysafe.storage.engine import Transaction
@@ -83,6 +84,9 @@ _OPENERS: dict[str, Callable[[VaultKeys, Row], None]] = {
     "access_keys": _record("access_keys", payloads.decode_access_key),
     "tokens": _record("tokens", payloads.decode_token),
     "transfers": _record("transfers", payloads.decode_transfer),
+    "sessions": _record("sessions", sign_in.decode_session),
+    "factors": _record("factors", sign_in.decode_factor),
+    "links": _record("links", sign_in.decode_link),
     "items": _open_item,
     "item_versions": _open_version,
     "audit": _open_audit,

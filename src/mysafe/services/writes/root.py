@@ -10,7 +10,7 @@ from mysafe.domain.ids import LARGEST_ID
 from mysafe.services.keys import envelope_digest
 from mysafe.services.recording import Recorder, Subject
 from mysafe.storage import vault_state
-from mysafe.storage.copies.tables import drop_tokens
+from mysafe.storage.copies.tables import drop_credentials
 from mysafe.storage.engine import Transaction
 from mysafe.storage.vault_state import SlotRow
 
@@ -64,7 +64,7 @@ class RootWrites:
         self._recorder.allowed(action, Subject(name=name))
 
     def begin_after_restore(self, name: str) -> None:
-        """End every access token, since some may have been revoked after the backup, and record the restoring."""
+        """End tokens, sessions and links, since some may have been revoked after the backup; record the restoring."""
         self._recorder.permit(Action.BACKUP_RESTORE)
-        drop_tokens(self._tx)
+        drop_credentials(self._tx)
         self._recorder.allowed(Action.BACKUP_RESTORE, Subject(name=name))

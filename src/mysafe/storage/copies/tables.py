@@ -62,7 +62,10 @@ _KEPT = compile_statement(
     .order_by(schema.blobs.c.id),
     (),
 )
-_DROP_TOKENS = compile_statement(delete(schema.tokens), (), changes_remembered=True)
+_DROP_CREDENTIALS = tuple(
+    compile_statement(delete(table), (), changes_remembered=True)
+    for table in (schema.tokens, schema.sessions, schema.links)
+)
 
 
 def counts(tx: Transaction) -> dict[str, int]:
@@ -94,6 +97,6 @@ def kept_blobs(tx: Transaction) -> list[KeptBlob]:
     return [KeptBlob(str(blob_id), int(str(size))) for blob_id, size in tx.rows(_KEPT)]
 
 
-def drop_tokens(tx: Transaction) -> int:
-    """Remove every access token, and return how many there were."""
-    return tx.execute(_DROP_TOKENS)
+def drop_credentials(tx: Transaction) -> int:
+    """Remove every access token, session and link, and return how many there were."""
+    return sum(tx.execute(statement) for statement in _DROP_CREDENTIALS)

@@ -17,7 +17,10 @@ from mysafe.storage.copies.tables import ROWS_AT_ONCE, TABLES, rows_of
 from mysafe.storage.engine import Engine, StorageRefused, Transaction
 from mysafe.storage.statements import Row, Statement, compile_statement, insert_all
 
-SEQUENCES = (*(kind.value for kind in Kind), "users", "groups", "access_keys", "tokens", "transfers")
+SEQUENCES = (
+    *(kind.value for kind in Kind),
+    *("users", "groups", "access_keys", "tokens", "transfers", "sessions", "factors", "links"),
+)
 """What ids are counted for."""
 
 Progress = Callable[[str, int], None]

@@ -96,7 +96,10 @@ ALL_WRAPPED = (
     WrappedKeys(schema.item_versions, ("kind", "id", "version"), "items"),
     *(
         WrappedKeys(table, ("id",), str(table.name))
-        for table in (schema.users, schema.groups, schema.access_keys, schema.tokens, schema.transfers)
+        for table in (
+            *(schema.users, schema.groups, schema.access_keys, schema.tokens, schema.transfers),
+            *(schema.sessions, schema.factors, schema.links),
+        )
     ),
 )
 """Every table that holds wrapped data keys."""

@@ -10,7 +10,9 @@ down_revision = None
 # SQLite's strict tables know INTEGER only, and it holds 64 bits there.
 NUMBER = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 
-SEQUENCES = (*("password", "note", "file", "api_secret"), *("users", "groups", "access_keys", "tokens", "transfers"))
+RECORDS = ("users", "groups", "access_keys", "tokens", "transfers", "sessions", "factors", "links")
+
+SEQUENCES = ("password", "note", "file", "api_secret", *RECORDS)
 
 
 def _record_columns() -> list[sa.Column[object]]:
@@ -34,10 +36,12 @@ def upgrade() -> None:
     """Make all tables."""
     _make_vault()
     _make_items()
-    for name in ("users", "groups", "access_keys", "tokens", "transfers"):
+    for name in RECORDS:
         op.create_table(name, *_record_columns(), sqlite_strict=True)
-    op.create_index("ix_tokens_expires_at", "tokens", ["expires_at"])
-    op.create_index("ix_access_keys_owner_id", "access_keys", ["owner_id"])
+    for name in ("tokens", "sessions", "links"):
+        op.create_index(f"ix_{name}_expires_at", name, ["expires_at"])
+    for name in ("access_keys", "sessions", "factors", "links"):
+        op.create_index(f"ix_{name}_owner_id", name, ["owner_id"])
     op.create_index("groups_by_owner", "groups", ["owner_id", "id"])
     op.create_table(
         "last_logins",
@@ -53,6 +57,15 @@ def upgrade() -> None:
         sqlite_strict=True,
         sqlite_with_rowid=False,
     )
+    op.create_table(
+        "sign_in_tries",
+        sa.Column("bidx", sa.LargeBinary(), primary_key=True),
+        sa.Column("failures", NUMBER, nullable=False),
+        sa.Column("last_at", NUMBER, nullable=False),
+        sqlite_strict=True,
+        sqlite_with_rowid=False,
+    )
+    op.create_index("ix_sign_in_tries_last_at", "sign_in_tries", ["last_at"])
     _make_audit()
 
 
