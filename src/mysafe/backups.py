@@ -39,9 +39,6 @@ REFUSALS: tuple[type[Exception], ...] = (BackupRefused, age.AgeRefused)
 IDS_AHEAD = 10_000
 """How many ids of each kind a restored vault skips, unless told otherwise."""
 
-SHORTEST_PASSPHRASE = 15
-"""Fewest characters of the passphrase of a new backup: it can be tried for as long as somebody has the file."""
-
 LONGEST_SECRET_BYTES = 65_536
 """Longest file with a passphrase or an identity."""
 
@@ -89,6 +86,8 @@ def take(
     """
     if sealing.recipient is not None:
         age.check_recipient(sealing.recipient)
+    if sealing.passphrase is not None:
+        age.check_passphrase(sealing.passphrase)
     if not target.parent.is_dir():
         raise BackupRefused(f"{target.parent} is no directory")
     with _opened(settings, vault, provider) as opened:
@@ -259,12 +258,6 @@ def read_secret(file: Path) -> SecretText:
     if not text:
         raise BackupRefused(f"the file {file} holds no text")
     return SecretText(text)
-
-
-def check_passphrase(passphrase: SecretText) -> None:
-    """Return if a backup may be made under a passphrase. Raises BackupRefused."""
-    if len(passphrase.reveal()) < SHORTEST_PASSPHRASE:
-        raise BackupRefused(f"the passphrase of a backup must have at least {SHORTEST_PASSPHRASE} characters")
 
 
 class Last(NamedTuple):

@@ -112,8 +112,6 @@ def _passphrase(options: Options, *, is_new: bool) -> SecretText:
         text = _asked(is_new=is_new)
     else:
         raise MissingField("--recipient, --identity or --passphrase-file")
-    if is_new:
-        backups.check_passphrase(text)
     return text
 
 

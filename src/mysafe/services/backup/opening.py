@@ -5,6 +5,7 @@ A record may open and yet be an old one: the audit log, whose entries are sealed
 """
 
 from collections.abc import Callable, Container
+from contextlib import closing
 from functools import partial
 from typing import NamedTuple
 
@@ -17,7 +18,7 @@ from mysafe.domain.files import FileContent
 from mysafe.domain.ids import Kind
 from mysafe.services import payloads
 from mysafe.services.custody.sealed_items import check_opens
-from mysafe.services.files.shelf import Shelf
+from mysafe.services.files.shelf import Reading, Shelf
 from mysafe.services.keys import VaultKeys
 from mysafe.services.payloads import PayloadUnknown
 from mysafe.services.recording import open_row
@@ -73,18 +74,19 @@ def open_contents(shelf: Shelf, contents: dict[str, FileContent], missing: Conta
 
 def _is_readable(shelf: Shelf, content: FileContent) -> bool:
     try:
-        reading = shelf.read(content)
-        try:
-            at = 0
-            while (fetched := reading.fetch(at, content.size_bytes)) is not None:
-                for _ in reading.open(fetched):
-                    pass
-                at = fetched.stop
-        finally:
-            reading.close()
+        with closing(shelf.read(content)) as reading:
+            _read_through(reading, content.size_bytes)
     except (SealBroken, Unavailable):
         return False
     return True
+
+
+def _read_through(reading: Reading, size_bytes: int) -> None:
+    at = 0
+    while (fetched := reading.fetch(at, size_bytes)) is not None:
+        for _ in reading.open(fetched):
+            pass
+        at = fetched.stop
 
 
 class _Check:
