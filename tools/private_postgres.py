@@ -55,7 +55,8 @@ class Cluster:
             ids = [f"--reuid={user.pw_uid}", f"--regid={user.pw_gid}", "--clear-groups"]
             self._prefix = ["setpriv", *ids, "--"]
         if of is None:
-            self._run("initdb", "--pgdata", str(self.data), "--username=mysafe", "--auth=trust", "--encoding=UTF8")
+            kind = ["--username=mysafe", "--auth=trust", "--encoding=UTF8", "--no-sync"]
+            self._run("initdb", "--pgdata", str(self.data), *kind)
         else:
             copy = ["--write-recovery-conf", "--checkpoint=fast", "--no-sync", "--dbname", of.address]
             self._run("pg_basebackup", "--pgdata", str(self.data), *copy)

@@ -17,6 +17,7 @@ SETTINGS = {
     "wal_retrieve_retry_interval": "200ms",  # how long a standby that lost its primary looks for more, before it ends
     "wal_receiver_timeout": "10s",
     "max_wal_size": "1GB",
+    "recovery_init_sync_method": "syncfs",
     "wal_keep_size": "256MB",
     "log_min_messages": "panic",
 }
@@ -39,19 +40,18 @@ class Pair:
         ports = sorted((self.primary.port, self.standby.port))
         return f"postgresql://mysafe@{','.join(f'127.0.0.1:{port}' for port in ports)}/postgres"
 
-    def promote(self) -> Cluster:
-        """Make the standby the primary, and return the one that was. It waits for no other standby at first."""
-        before, self.primary = self.primary, self.standby
+    def promote(self) -> None:
+        """Let the two change places, whatever became of the primary. The new one waits for no standby at first."""
+        self.primary, self.standby = self.standby, self.primary
         ask(self.primary, "ALTER SYSTEM RESET synchronous_standby_names")
         ask(self.primary, "SELECT pg_reload_conf()")
         self.primary.promote()
-        return before
 
-    def replace_standby(self, before: Cluster) -> None:
+    def replace_standby(self) -> None:
         """Give the new primary a standby, in the place of the old one and from nothing."""
-        before.stop("immediate")
-        rmtree(before.directory)
-        self.standby = self._new_standby(before.port)
+        self.standby.stop("immediate")
+        rmtree(self.standby.directory)
+        self.standby = self._new_standby(self.standby.port)
 
     def cut_off(self) -> None:
         """Let the standby receive nothing any more."""

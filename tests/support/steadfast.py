@@ -10,6 +10,7 @@ from http.client import HTTPConnection
 from tests.support.process import exchange
 
 CLIENTS = 4
+PAUSE_SECONDS = 0.05
 PATIENCE_SECONDS = 60
 ITEMS = "/api/mysafe/password"
 
@@ -57,17 +58,18 @@ class Clients:
             assert time.monotonic() < end, "nothing is written any more"
             threading.Event().wait(0.01)
 
-    def lost(self) -> set[str]:
-        """Return the items that do not answer with what was acknowledged last, or tried since."""
-        return {
-            item
-            for item, secret in self.acknowledged.items()
-            if self._secret_of(item) not in {secret, *self.doubtful[item]}
-        }
+    def wrong(self, stored: Iterable[str]) -> set[str]:
+        """Return the items that do not answer as they must.
 
-    def halves(self, items: Iterable[str]) -> set[str]:
-        """Return those of the items in the database that are not as some request wanted them."""
-        return {item for item in items if self._secret_of(item) not in self.tried}
+        An acknowledged one must hold what was acknowledged last, or tried since; one that is merely in the database,
+        what some request wanted, as a whole. And none is made twice under one identifier.
+        """
+        items = {*stored, *self.acknowledged}
+        return self.given_twice | {item for item in items if self._secret_of(item) not in self._allowed(item)}
+
+    def _allowed(self, item: str) -> set[str]:
+        known = self.acknowledged.get(item)
+        return self.tried if known is None else {known, *self.doubtful[item]}
 
     def _secret_of(self, item: str) -> str | None:
         connection = HTTPConnection("127.0.0.1", self._port, timeout=PATIENCE_SECONDS)
@@ -81,7 +83,7 @@ class Clients:
     def _run(self, client: int) -> None:
         connection = HTTPConnection("127.0.0.1", self._port, timeout=PATIENCE_SECONDS)
         number = 0
-        while not self._is_over.is_set():
+        while not self._is_over.wait(PAUSE_SECONDS):
             number += 1
             item = self._create(connection, f"{client}-{number}")
             if item is not None:
@@ -118,5 +120,4 @@ class Clients:
                 self._answered_at = max(self._answered_at, sent_at)
                 return answer
             self.failures.append((status, answer))
-        self._is_over.wait(0.02)
         return None
