@@ -16,6 +16,7 @@ from mysafe.storage.engine import StorageRefused, Transaction
 from mysafe.storage.postgres.connection import Connection, connect
 from mysafe.storage.postgres.engine import PostgresEngine
 from mysafe.storage.postgres.history import Past, Point, complaint_about
+from mysafe.storage.postgres.server_state import ServerState
 from mysafe.storage.statements import Statement
 from private_postgres import Cluster
 from tests.support.rows import audit_row
@@ -47,6 +48,11 @@ def addresses(*clusters: Cluster) -> str:
     return f"postgresql://mysafe@{hosts}/postgres"
 
 
+def open_to_any(cluster: Cluster) -> str:
+    """Return what leads the driver to a server, whatever it is."""
+    return f"host=127.0.0.1 port={cluster.port} user=mysafe dbname=postgres target_session_attrs=any"
+
+
 def make_standby(cluster: Cluster) -> None:
     """Let a server that is stopped begin again as a standby, although nobody sends it anything."""
     (cluster.data / "standby.signal").touch()
@@ -60,9 +66,16 @@ def test_an_address_that_names_only_a_standby_is_refused_with_a_sentence(servers
 
 
 def test_a_standby_that_the_driver_lets_through_is_refused_as_well(servers: Pair) -> None:
-    text = f"host=127.0.0.1 port={servers.standby.port} user=mysafe dbname=postgres target_session_attrs=any"
     with pytest.raises(StorageRefused, match="is a standby"):
-        connect(text)
+        connect(open_to_any(servers.standby))
+
+
+def test_control_a_standby_that_is_not_asked_would_answer(servers: Pair, monkeypatch: pytest.MonkeyPatch) -> None:
+    PostgresEngine.create(addresses(servers.primary)).close()
+    monkeypatch.setattr(ServerState, "complaint", lambda self: None)
+    engine = PostgresEngine(open_to_any(servers.standby), connections=1)
+    assert engine.look(audit_log.count).result(PATIENCE_SECONDS) == 0
+    engine.close()
 
 
 def test_an_address_that_nobody_answers_is_not_taken_for_a_standby(cluster: Cluster) -> None:
@@ -144,6 +157,15 @@ def test_once_a_new_primary_is_known_no_connection_asks_the_old_one(servers: Pai
 def test_control_connections_to_both_stay_when_nobody_compares(servers: Pair, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Past, "is_over", lambda self, point: False)
     assert ports_in_use(servers) == {servers.primary.port, servers.standby.port}
+
+
+def test_without_its_standby_a_primary_acknowledges_nothing_and_goes_on_when_it_is_back(servers: Pair) -> None:
+    engine = PostgresEngine.create(addresses(servers.primary), connections=1)
+    servers.standby.stop()
+    assert isinstance(engine.submit(append).exception(2 * PATIENCE_SECONDS), DatabaseUnreachable)
+    servers.standby.start()
+    engine.submit(append).result(PATIENCE_SECONDS)
+    engine.close()
 
 
 def cancelled_wait(servers: Pair) -> "Future[None]":
