@@ -16,7 +16,8 @@ STANDBY = "the database server is a standby or read-only: rights are only decide
 SERVER = Statement(
     "SELECT current_setting('server_version_num')::bigint, current_setting('server_version'),"
     " current_setting('fsync'), current_setting('full_page_writes'), current_setting('synchronous_commit'),"
-    " current_setting('synchronous_standby_names'), pg_is_in_recovery()::int,"
+    " pg_is_in_recovery()::int,"
+    " current_setting('synchronous_standby_names'),"
     " (SELECT system_identifier::text FROM pg_control_system()),"
     " CASE WHEN pg_is_in_recovery() THEN ''"
     " ELSE substr(pg_walfile_name(pg_current_wal_flush_lsn()), 1, 8) END,"
@@ -33,11 +34,11 @@ class ServerState(NamedTuple):
     fsync: str
     full_page_writes: str
     synchronous_commit: str
-    synchronous_standby_names: str
     is_standby: int
-    system: str
-    timeline: str
-    position: int
+    synchronous_standby_names: str = ""
+    system: str = ""
+    timeline: str = ""
+    position: int = 0
 
     @property
     def point(self) -> Point:
