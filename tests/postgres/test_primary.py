@@ -11,6 +11,7 @@ import psycopg
 import pytest
 
 from mysafe.domain.errors import DatabaseUnreachable
+from mysafe.services import health
 from mysafe.storage import audit_log
 from mysafe.storage.engine import StorageRefused, Transaction
 from mysafe.storage.postgres.connection import Connection, connect
@@ -194,6 +195,23 @@ def test_control_the_driver_alone_takes_such_a_commit_for_a_success(
     servers.primary.kill()
     servers.standby.start()
     assert (written, ask(servers.standby, "SELECT count(*) FROM audit")) == (1, 0)
+
+
+def warnings_about_standbys(address: str) -> list[str]:
+    engine = PostgresEngine.create(address)
+    found = [f"{one.state} {one.text}" for one in health.database(engine) if one.subject == "standbys"]
+    engine.close()
+    return found
+
+
+def test_the_doctor_warns_of_a_standby_that_nobody_waits_for() -> None:
+    with pair(is_synchronous=False) as servers:
+        (found,) = warnings_about_standbys(addresses(servers.primary))
+    assert found.startswith("warn commits do not wait for the standby")
+
+
+def test_the_doctor_is_content_with_one_that_is_waited_for(servers: Pair) -> None:
+    assert warnings_about_standbys(addresses(servers.primary)) == ["ok 1 connected"]
 
 
 @pytest.mark.parametrize(

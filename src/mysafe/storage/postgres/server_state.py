@@ -24,6 +24,7 @@ SERVER = Statement(
     " CASE WHEN pg_is_in_recovery() THEN 0 ELSE pg_wal_lsn_diff(pg_current_wal_flush_lsn(), '0/0')::bigint END"
 )
 _REVISION = Statement("SELECT version_num FROM alembic_version")
+_STANDBYS = Statement("SELECT count(*) FROM pg_stat_replication")
 
 
 class ServerState(NamedTuple):
@@ -62,10 +63,16 @@ class ServerState(NamedTuple):
 
 
 class Examined(NamedTuple):
-    """A server that may be used, and the revision of the schema in the database."""
+    """A server that may be used, the revision of the schema in the database, and how many standbys are connected."""
 
     server: ServerState
     revision: str
+    standbys: int = 0
+
+    @property
+    def is_standby_overtaken(self) -> bool:
+        """Whether commits do not wait for the standbys that are connected."""
+        return self.standbys > 0 and not self.server.synchronous_standby_names
 
     @property
     def is_schema_current(self) -> bool:
@@ -75,5 +82,5 @@ class Examined(NamedTuple):
 
 def examine(tx: Transaction) -> Examined:
     """Return what the server of a transaction says. Raises Unavailable."""
-    (server,), (revision,) = tx.rows(SERVER), tx.rows(_REVISION)
-    return Examined(ServerState._make(server), str(revision[0]))
+    (server,), (revision,), (standbys,) = tx.rows(SERVER), tx.rows(_REVISION), tx.rows(_STANDBYS)
+    return Examined(ServerState._make(server), str(revision[0]), int(str(standbys[0])))
