@@ -10,15 +10,29 @@ import shutil
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from dataclasses import replace
+from functools import partial
 from http.client import HTTPConnection
 from pathlib import Path
 
+import apsw
 import pyrage
 import pytest
 
-from tests.support.file_client import RAW, fields_header
+from mysafe import backups, opening
+from mysafe.backups import Restored, Terms
+from mysafe.config import load_settings
+from mysafe.crypto.root_key.provider import RootKeyProvider, RootKeyRefused
+from mysafe.domain.secret_text import SecretText
+from mysafe.services.accounts import users
+from mysafe.services.authentication import local_operator
+from mysafe.services.backup.archive import BackupRefused
+from mysafe.services.backup.restoring import Opening
+from mysafe.services.backup.taking import Sealing, Taken
+from mysafe.services.root import slots
+from tests.support.file_client import RAW, fields_header, upload
 from tests.support.process import Installation
-from tests.support.server import authorization
+from tests.support.server import RunningServer, authorization
 
 BODY = {
     "name": "Mail server",
@@ -51,7 +65,7 @@ class Scene:
         self._writer.start()
         self.identity = pyrage.x25519.Identity.generate()
         self.identity_file = directory / "identity"
-        self.identity_file.write_text(f"# made for a test\n{self.identity}\n")
+        _write_private(self.identity_file, f"# made for a test\n{self.identity}\n")
         self.backup = directory / "vault.age"
 
     def call(self, method: str, path: str, body: object = None) -> tuple[int, dict[str, object]]:
@@ -98,6 +112,11 @@ class Scene:
             status, answer = self.call("POST", "/api/mysafe/password", body)
             assert status == 201, answer
             self.acknowledged.append(str(answer["password_entity"]["identifier"]))  # type: ignore[index]  # an entity
+
+
+def _write_private(file: Path, text: str) -> None:
+    file.touch(mode=0o600)
+    file.write_text(text)
 
 
 def _get(port: int, path: str, token: str) -> bytes:
@@ -195,7 +214,7 @@ def test_the_wrong_root_key_is_refused(scene: Scene, before: list[str], tmp_path
 def test_the_wrong_identity_is_refused(scene: Scene, before: list[str], tmp_path: Path) -> None:
     other = _another(scene, tmp_path)
     stranger = tmp_path / "stranger"
-    stranger.write_text(str(pyrage.x25519.Identity.generate()))
+    _write_private(stranger, str(pyrage.x25519.Identity.generate()))
     status, _, error = other.attempt("restore", str(scene.backup), "--identity", str(stranger))
     assert (status, other.data.exists()) == (1, False)
     assert "made for another one" in error
@@ -234,7 +253,7 @@ def test_a_backup_proves_itself_and_doctor_knows(scene: Scene, before: list[str]
     assert "is whole" in out
     assert "records opened" in out
     assert "backup proved: 0 days ago" in scene.live.command("doctor")
-    assert "backup.prove allowed" in scene.live.command("audit", "tail", "--lines", "2000")
+    assert "backup.prove allowed" in scene.live.command("audit", "tail", "--lines", "10000")  # the writer goes on
 
 
 def test_a_backup_holds_neither_the_root_key_nor_a_secret(scene: Scene, before: list[str]) -> None:
@@ -257,3 +276,126 @@ def test_a_backup_of_another_vault_is_no_proof(scene: Scene, before: list[str], 
     status, _, error = other.attempt("backup", "prove", str(scene.backup), "--identity", str(scene.identity_file))
     assert status == 1
     assert "root key does not open this vault" in error
+
+
+# -- a vault that is not as it should be -------------------------------------------------------------------------------
+
+
+class Still:
+    """A vault with two items and two files that nobody serves, and a place for what is made of it."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        self.settings = load_settings({"data": directory / "data"}, {}, None)
+        server = RunningServer(directory)
+        try:
+            token = server.new_token(server.new_actor())
+            for number in range(2):
+                upload(server, token, os.urandom(200_000), file_name=f"f{number}")
+            username = server.new_actor()
+            (self.old_row,) = self.rows("SELECT * FROM users ORDER BY id DESC LIMIT 1")
+            for is_active in (False, True):
+                work = partial(users.set_active, username=username, is_active=is_active)
+                server.vault.run(local_operator, work).result()
+        finally:
+            server.close()
+        self.blobs = sorted(path for path in (directory / "data" / "blobs").rglob("*") if path.is_file())
+        self.identity = pyrage.x25519.Identity.generate()
+        self.file = directory / "vault.age"
+        self.means = Opening(identity=SecretText(str(self.identity)))
+
+    def take(self) -> Taken:
+        return backups.take(self.settings, self.file, Sealing(recipient=str(self.identity.to_public())))
+
+    def prove(self) -> Restored:
+        return backups.prove(self.settings, self.file, self.means)
+
+    def restore(self, provider: RootKeyProvider | None = None) -> Restored:
+        to = replace(self.settings, data=self.directory / "new", key_file=self.directory / "data.key")
+        return backups.restore(to, self.file, self.means, Terms(provider))
+
+    def rows(self, statement: str, *values: object) -> list[tuple[object, ...]]:
+        """Run a statement on the file of the database, past the vault."""
+        with closing(apsw.Connection(str(self.settings.data / "vault.db"))) as connection:
+            return connection.execute(statement, values).fetchall()
+
+
+@pytest.fixture
+def still(tmp_path: Path) -> Still:
+    return Still(tmp_path)
+
+
+on_sqlite = pytest.mark.sqlite("it changes the file of a SQLite database; what is tested is the same on both")
+
+
+@on_sqlite
+def test_a_content_that_the_vault_lost_is_missed_and_proves_nothing(still: Still) -> None:
+    still.blobs[0].unlink()
+    still.blobs[1].write_bytes(still.blobs[1].read_bytes()[:-1])
+    assert len(still.take().lost) == 2
+    restored = still.prove()
+    assert len(restored.unpacked.lost) == 2
+    assert backups.last(still.settings, "taken") == backups.last(still.settings, "proved") == backups.Last()
+    assert still.restore().opened is not None  # everything else is there
+
+
+@on_sqlite
+def test_a_content_that_does_not_open_is_found(still: Still) -> None:
+    data = bytearray(still.blobs[0].read_bytes())
+    data[100_000] ^= 1
+    still.blobs[0].write_bytes(data)
+    assert still.take().lost == ()
+    with pytest.raises(BackupRefused, match="1 contents of files do not open"):
+        still.prove()
+
+
+@on_sqlite
+def test_an_old_row_in_a_new_vault_is_found_by_its_audit_log(still: Still) -> None:
+    """The user was disabled after the row was written that is put back: it opens, and it must not count."""
+    still.take()
+    assert still.prove().opened is not None  # the control
+    still.file.unlink()
+    number = still.old_row[0]
+    still.rows("DELETE FROM users WHERE id = ?", number)
+    still.rows(f"INSERT INTO users VALUES ({', '.join('?' * len(still.old_row))})", *still.old_row)
+    still.take()
+    with pytest.raises(BackupRefused, match=f"are old, first users {number}"):
+        still.prove()
+
+
+@on_sqlite
+def test_a_row_that_was_removed_is_missed(still: Still) -> None:
+    still.rows("DELETE FROM items WHERE kind = 'file' AND id = 1")
+    still.take()
+    with pytest.raises(BackupRefused, match="file 1 is missing"):
+        still.prove()
+
+
+@on_sqlite
+def test_a_recovery_code_and_a_backup_restore_a_vault_whose_machine_is_lost(still: Still) -> None:
+    vault = opening.open_vault(still.settings)
+    try:
+        made = opening.slot_provider(still.settings, "recovery")
+        slots.add_slot(vault, opening.root_provider(still.settings), made.provider, lambda: None)
+        (code,) = made.printed()
+    finally:
+        vault.close()
+    still.take()
+    still.directory.joinpath("data.key").unlink()
+    with pytest.raises(RootKeyRefused):
+        still.restore()  # the control: without the code there is no way
+    shutil.rmtree(still.settings.data)
+    still.settings = replace(still.settings, root_provider="recovery")
+    assert still.restore(opening.root_provider(still.settings, lambda what: code)).opened is not None
+
+
+def test_a_secret_file_that_others_may_read_and_a_short_passphrase_are_refused(tmp_path: Path) -> None:
+    file = tmp_path / "passphrase"
+    file.write_text("long enough to be one\n")
+    file.chmod(0o644)
+    with pytest.raises(BackupRefused, match="chmod 600"):
+        backups.read_secret(file)
+    file.chmod(0o600)
+    backups.check_passphrase(backups.read_secret(file))
+    with pytest.raises(BackupRefused, match="at least 15"):
+        backups.check_passphrase(SecretText("x" * 14))
