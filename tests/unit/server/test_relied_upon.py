@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What `mysafe.server.limits` and `.ending` take for granted of uvicorn. A new release that changes it fails here first."""
+"""What `mysafe.server.limits` and `.ending` take for granted of uvicorn. A release that changes it fails here first."""
 
 import asyncio
 import inspect
