@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Tests of what is in deploy/. Some need programs that only `make deploy-check` installs; elsewhere they are left out."""
+"""Tests of what is in deploy/. Some need programs that `make deploy-check` installs; elsewhere they are left out."""
 
 import os
 

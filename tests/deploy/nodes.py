@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Two nodes on one vault, as compose.yaml sets them up, and HAProxy in front of them, with the file that is deployed."""
+"""Two nodes on one vault, set up as in compose.yaml, and HAProxy in front of them with the file that is deployed."""
 
 import json
 import os
+import re
 import signal
+import socket
 import ssl
 import subprocess
 import threading
@@ -11,6 +13,7 @@ import time
 from collections.abc import Callable
 from http.client import HTTPException, HTTPSConnection
 from pathlib import Path
+from typing import Self
 
 from tests.deploy.files import PROXY, compose
 from tests.support.process import COMMAND, UNTHROTTLED, Installation, exchange, free_port
@@ -60,11 +63,25 @@ class Node:
         with self._log.open("ab") as log:
             self._process = subprocess.Popen([*COMMAND, "serve"], env=environ, stdout=log, stderr=log)
 
-    def end(self, number: signal.Signals) -> None:
-        """Send a signal and wait for the end."""
+    def is_listening(self) -> bool:
+        try:
+            socket.create_connection(("127.0.0.1", self.port), timeout=20).close()
+        except OSError:
+            return False
+        return True
+
+    def signal(self, number: signal.Signals) -> None:
         assert self._process is not None
         self._process.send_signal(number)
+
+    def wait(self) -> None:
+        assert self._process is not None
         self._process.wait(timeout=60)
+
+    def end(self, number: signal.Signals) -> None:
+        """Send a signal and wait for the end."""
+        self.signal(number)
+        self.wait()
 
     def close(self) -> None:
         if self._process is not None and self._process.poll() is None:
@@ -102,12 +119,13 @@ class Proxy:
         finally:
             connection.close()
 
-    def wait_for(self, number: int, state: str, seen: int = 0) -> None:
-        """Wait until a node is seen as `UP` or `DOWN` once more than `seen` times."""
-        until(lambda: self.changes(number, state) > seen)
+    def state(self, number: int) -> str:
+        """Return how a node was seen last: `UP` or `DOWN`. What never was seen as anything else is up."""
+        seen = re.findall(rf"Server nodes/node{number} is (UP|DOWN)", self.log)
+        return seen[-1] if seen else "UP"
 
-    def changes(self, number: int, state: str) -> int:
-        return self.log.count(f"Server nodes/node{number} is {state}")
+    def wait_for(self, number: int, state: str) -> None:
+        until(lambda: self.state(number) == state, 60)
 
     def close(self) -> None:
         self._process.kill()
@@ -135,7 +153,7 @@ class Load:
         self.failures: list[tuple[float, str]] = []
         self.done = 0
 
-    def __enter__(self) -> "Load":
+    def __enter__(self) -> Self:
         for thread in self._threads:
             thread.start()
         self.more()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A server that is told to end: a load balancer notices before anybody is turned away, and the service manager is told."""
+"""A server that is told to end: a load balancer notices before anybody is turned away; the service manager hears it."""
 
 import json
 import os
