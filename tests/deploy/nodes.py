@@ -70,7 +70,7 @@ class Node:
             return False
         return True
 
-    def signal(self, number: signal.Signals) -> None:
+    def tell(self, number: signal.Signals) -> None:
         assert self._process is not None
         self._process.send_signal(number)
 
@@ -80,7 +80,7 @@ class Node:
 
     def end(self, number: signal.Signals) -> None:
         """Send a signal and wait for the end."""
-        self.signal(number)
+        self.tell(number)
         self.wait()
 
     def close(self) -> None:

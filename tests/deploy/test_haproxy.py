@@ -102,7 +102,7 @@ def _number_of(scene: Scene, client_id: str) -> int:
 def state_when_refused(scene: Scene, number: int) -> str:
     """Tell a node to end, and return how the proxy sees it when it takes no connections any more."""
     node = scene.nodes[number - 1]
-    node.signal(signal.SIGTERM)
+    node.tell(signal.SIGTERM)
     until(lambda: not node.is_listening())
     return scene.proxy.state(number)
 
