@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The units of systemd: what they name exists, they are confined, and the server lives with that."""
 
+import os
 import re
 import subprocess
 import sys
@@ -160,5 +161,6 @@ def test_the_server_makes_no_system_call_that_the_service_may_not(tmp_path: Path
     until(lambda: trace.read_text().count("exit_group") > 0)
     made = set(re.findall(r"^\d+\s+(\w+)\(", trace.read_text(), flags=re.M))
     assert {"execve", "openat", "accept4"} <= made, "control: calls are seen"
-    assert made - _allowed_calls() == set()
+    # SQLite gives a new file the owner of its database, but only as root, which the service is not.
+    assert made - _allowed_calls() <= ({"fchown"} if os.geteuid() == 0 else set())
     assert not {"mount", "ptrace", "reboot", "setuid"} & _allowed_calls(), "control: not everything is allowed"
