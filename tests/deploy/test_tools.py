@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import pytest
 
-from tests.deploy.files import COMPOSE, DOCKERFILE, MANIFESTS, PROXY, tool
+from tests.deploy.files import CHECKOUT, COMPOSE, DOCKERFILE, MANIFESTS, PROXY, tool
 
 pytestmark = pytest.mark.deploy
 
@@ -95,3 +95,14 @@ def test_control_a_kind_that_the_schemas_do_not_know_is_not_taken_for_good(tmp_p
     check = next(check for check in CHECKS if check.file.name == "service.yaml")
     text = check.file.read_text(encoding="utf-8").replace("kind: Service", "kind: Servant")
     assert "WARN" in judge(check, text, tmp_path, certificate)
+
+
+def test_what_the_documentation_adds_for_client_certificates_is_understood(tmp_path: Path, certificate: Path) -> None:
+    page = (CHECKOUT / "docs/operate/deploy.md").read_text(encoding="utf-8")
+    added = [line for line in page.splitlines() if line.startswith("http-request ")]
+    assert len(added) == 2
+    check = next(check for check in CHECKS if check.file == PROXY)
+    before = "    http-request del-header Forwarded\n"
+    text = PROXY.read_text(encoding="utf-8").replace(before, before + "\n".join(added) + "\n")
+    assert judge(check, text, tmp_path, certificate) == ""
+    assert judge(check, text.replace("ssl_c_der", "ssl_c_dir"), tmp_path, certificate)
