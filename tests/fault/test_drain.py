@@ -54,13 +54,13 @@ def health(installation: Installation, what: str) -> tuple[int, object]:
 
 
 def test_a_draining_server_is_not_ready_and_still_serves(serve: Serve) -> None:
-    installation = serve(drain_seconds="3")
+    installation = serve(drain_seconds="600")
     assert health(installation, "ready") == (200, "ok")
     tell_to_end(installation)
     assert health(installation, "ready") == (503, "ending")
     call_for_a_second(installation)
     assert installation.call("GET", "/api/mysafe/password")[0] == 401
-    assert installation.wait() == 0
+    assert installation.stop() == 0  # a second signal, of the keyboard, ends the draining
 
 
 def test_control_without_draining_nobody_is_served_after_the_signal(serve: Serve) -> None:
@@ -72,7 +72,7 @@ def test_control_without_draining_nobody_is_served_after_the_signal(serve: Serve
 
 
 def test_a_draining_server_serves_a_kept_connection_once_more_and_closes_it(serve: Serve) -> None:
-    installation = serve(drain_seconds="3")
+    installation = serve(drain_seconds="600")
     connection = HTTPConnection("127.0.0.1", installation.port, timeout=20)
     seen = []
     for _ in range(2):
@@ -83,14 +83,16 @@ def test_a_draining_server_serves_a_kept_connection_once_more_and_closes_it(serv
         if len(seen) == 1:
             tell_to_end(installation)
     assert seen == [(401, None), (401, "close")]
-    assert installation.wait() == 0
+    connection.close()
+    assert installation.stop() == 0
 
 
-def test_a_second_signal_of_the_keyboard_ends_the_draining(serve: Serve) -> None:
-    installation = serve(drain_seconds="600")
+def test_a_draining_server_ends_by_itself_and_not_before_its_time(serve: Serve) -> None:
+    installation = serve(drain_seconds="2")
+    began = time.monotonic()
     tell_to_end(installation)
-    os.kill(installation.pid, signal.SIGINT)
     assert installation.wait() == 0
+    assert time.monotonic() - began > 2
 
 
 @pytest.fixture
