@@ -26,7 +26,7 @@ from mysafe.services.accounts import access_keys, groups, users
 from mysafe.services.authentication import local_operator
 from mysafe.services.unit_of_work import UnitOfWork
 from mysafe.services.vault import Vault
-from mysafe.storage.engine import Engine, Unit
+from mysafe.storage.engine import Engine, EngineFigures, Unit
 from tests.support import databases
 
 T = TypeVar("T")
@@ -81,6 +81,9 @@ class FaultyEngine(Engine):
 
     def run_units_on(self, host: Any) -> None:
         self.engine.run_units_on(host)
+
+    def figures(self) -> EngineFigures:
+        return self.engine.figures()
 
     def close(self) -> None:
         self.engine.close()

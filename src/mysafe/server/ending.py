@@ -8,6 +8,8 @@ too early, and what a unit of work has begun is committed or not, but never half
 import asyncio
 import logging
 import socket
+from collections.abc import Callable
+from types import FrameType
 
 import uvicorn
 
@@ -23,12 +25,20 @@ class EndingServer(uvicorn.Server):
     Args:
         config: of uvicorn.
         seconds: how long what is under way may take after the server was told to end.
+        told: called in the signal handler as soon as it is told to end.
     """
 
-    def __init__(self, config: uvicorn.Config, seconds: int) -> None:
+    def __init__(self, config: uvicorn.Config, seconds: int, told: Callable[[], None] | None = None) -> None:
         config.timeout_graceful_shutdown = seconds + CLEARING_SECONDS
         super().__init__(config)
         self._seconds = seconds
+        self._told = told
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Hear the signal to end."""
+        if self._told is not None:
+            self._told()
+        super().handle_exit(sig, frame)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Accept nothing more, wait for what is under way, and hang up on what does not finish in time."""
