@@ -33,8 +33,8 @@ def unknown_backups() -> Mapping[str, int]:
 class Watching:
     """What one server process counts and tells, as far as the settings ask for it.
 
-    `application` is the watched web application, or the very same one where nobody watches. `transfers` and
-    `connections` are for those who move files and keep connections.
+    `application` is the watched web application, or the very same one where nobody watches; `watchers` hear of its
+    requests. `transfers` and `connections` are for those who move files and keep connections.
 
     Args:
         settings: say what is on.
@@ -54,15 +54,16 @@ class Watching:
         self.connections = ConnectionTally()
         self._token = _token(settings)
         self._traces = _traces(settings)
+        self.watchers = self._wanted()
         self._watch = Watch(
             application,
-            self._watchers(),
+            self.watchers,
             is_followed=settings.access_log or self._traces is not None,
             trusted_proxies=settings.trusted_proxies,
         )
-        self.application: Application = self._watch if self._watchers() else application
+        self.application: Application = self._watch if self.watchers else application
 
-    def _watchers(self) -> list[Watcher]:
+    def _wanted(self) -> list[Watcher]:
         watchers: list[Watcher] = []
         if self._token is not None:
             watchers.append(self.requests.hear)

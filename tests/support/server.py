@@ -133,7 +133,7 @@ class RunningServer:
         self.engine = FaultyEngine(self.vault.engine)
         self.vault.engine = self.engine
         self._names = (f"actor{number}" for number in itertools.count(1))
-        self._server: uvicorn.Server = app.web_server(self.application(), self.settings)
+        self._server: uvicorn.Server = self.web_server()
         self._thread = threading.Thread(target=self._server.run, daemon=True)
         self._thread.start()
         while not self._server.started:
@@ -144,6 +144,10 @@ class RunningServer:
     def application(self) -> app.Application:
         """Return what is served."""
         return app.asgi_app(self.vault, self.settings, ticks=self.ticks)
+
+    def web_server(self) -> uvicorn.Server:
+        """Return what serves it."""
+        return app.web_server(self.application(), self.settings)
 
     def close(self) -> None:
         self._server.should_exit = True

@@ -11,9 +11,6 @@ from typing import Protocol
 
 from mysafe.server.observing.seen import Seen
 
-LONGEST_WAIT_SECONDS = 2.0
-"""How long the collector may take to take spans; those it does not take are lost."""
-
 
 class TracesRefused(Exception):
     """Traces cannot be made. The text is one sentence for the operator."""
