@@ -77,7 +77,7 @@ class WatchedServer(RunningServer):
 def parse(text: str) -> dict[tuple[str, frozenset[tuple[str, str]]], float]:
     """Read Prometheus's text format; whatever is none fails."""
     found = {}
-    for line in text.splitlines():
+    for line in text.removesuffix("\n").split("\n"):
         if line.startswith("# "):
             continue
         sample = _SAMPLE.fullmatch(line)
