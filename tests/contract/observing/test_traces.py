@@ -7,12 +7,12 @@ import time
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
-from mysafe.server.observing import spans as spans_module
 from mysafe.server.observing.spans import Spans, open_spans
 from mysafe.server.observing.traces import TracesRefused, open_traces
 from tests.support.canaries import Canaries
@@ -27,10 +27,10 @@ PASSWORD = {"name": "n", "username": "u", "password": "p"}
 class Traced:
     """A server whose spans are kept here."""
 
-    def __init__(self, directory: Path, ratio: float = 1) -> None:
+    def __init__(self, directory: Path, ratio: float = 1, **settings: object) -> None:
         self._exporter = InMemorySpanExporter()
         self._spans = Spans(self._exporter, ratio)
-        self.server = WatchedServer(directory, self._spans.hear, access_log=True)
+        self.server = WatchedServer(directory, self._spans.hear, access_log=True, **settings)
 
     def close(self) -> None:
         self.server.close()
@@ -110,6 +110,25 @@ def test_no_secret_and_no_name_is_in_a_span(traced: Traced) -> None:
     assert canaries.found_in(f"{text}{body['notes']}".encode()) == {"notes"}
 
 
+PARENT = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+
+
+@pytest.mark.parametrize(
+    ("is_behind_proxy", "parent", "is_taken"),
+    [(True, PARENT, True), (False, PARENT, False), (True, "00-nonsense-01", False)],
+)
+def test_a_trace_goes_on_where_a_trusted_proxy_began_it(
+    tmp_path: Path, is_behind_proxy: bool, parent: str, is_taken: bool
+) -> None:
+    proxies: dict[str, Any] = {"behind_proxy": True, "trusted_proxies": ["127.0.0.1"]} if is_behind_proxy else {}
+    traced = Traced(tmp_path, **proxies)
+    with traced.server.client() as client:
+        client.get("/health/live", headers={"traceparent": parent})
+    (span,) = traced.finished()
+    assert (f"{span.context.trace_id:032x}" == PARENT.split("-")[1]) is is_taken
+    assert (span.parent is not None) is is_taken
+
+
 def test_of_a_ratio_of_nothing_there_is_no_span(tmp_path: Path) -> None:
     traced = Traced(tmp_path, 0)
     traced.server.new_token(traced.server.new_actor())
@@ -138,9 +157,8 @@ def test_a_redirection_is_not_followed(tmp_path: Path) -> None:
 
 
 def test_a_collector_that_is_not_there_costs_no_answer_and_not_the_end(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path,
 ) -> None:
-    monkeypatch.setattr(spans_module, "SECONDS", 1)
     server = WatchedServer(tmp_path, traces_endpoint=f"http://127.0.0.1:{free_port()}/v1/traces")
     owner = server.new_token(server.new_actor())
     assert server.create(owner, "password", PASSWORD)
@@ -169,7 +187,7 @@ def _loaded_by(statement: str) -> list[str]:
     return done.stdout.split()
 
 
-def test_the_endpoint_alone_decides_where_spans_go() -> None:
+def test_without_a_request_nothing_is_sent() -> None:
     with collecting() as collector:
         spans = open_spans(collector.url, 1)
         spans.close()

@@ -39,24 +39,20 @@ class Seen:
     """One request. Times are in nanoseconds of `time.perf_counter_ns`; 0 is a time that did not come.
 
     `status` is 0 until an answer begins, `method` and `path` are empty where no route fits. `is_followed` asks for the
-    actor and for the times of its unit of work, which cost a little.
+    actor and for the times of its unit of work, which cost a little. `trace_parent` is the `traceparent` header of a
+    trusted proxy, as it was sent.
     """
 
-    __slots__ = (
-        *("action", "actor", "address", "began", "body_bytes", "ended", "error", "is_followed", "method", "path"),
-        *("request_id", "status", "unit_asked", "unit_began", "unit_done", "unit_settled"),
-    )
+    # Most of it is never set for most requests, so it is the class that holds what is so at first.
+    action: Action | None = None
+    actor: Actor | None = None
+    error: type[BaseException] | None = None
+    address = method = path = request_id = trace_parent = ""
+    body_bytes = ended = status = unit_asked = unit_began = unit_done = unit_settled = 0
 
     def __init__(self, *, is_followed: bool) -> None:
         self.began = time.perf_counter_ns()
-        self.ended = 0
         self.is_followed = is_followed
-        self.method = self.path = self.request_id = self.address = ""
-        self.action: Action | None = None
-        self.status = self.body_bytes = 0
-        self.error: type[BaseException] | None = None
-        self.actor: Actor | None = None
-        self.unit_asked = self.unit_began = self.unit_done = self.unit_settled = 0
 
     def routed(self, route: Route) -> None:
         """Note which line of the route table it asks for."""

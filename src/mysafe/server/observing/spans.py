@@ -11,6 +11,7 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter
 from opentelemetry.sdk.trace.sampling import ParentBased, TraceIdRatioBased
 from opentelemetry.trace import SpanKind, Status, StatusCode, set_span_in_context
+from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 from mysafe import __version__
 from mysafe.server.observing.seen import Seen
@@ -18,8 +19,13 @@ from mysafe.server.observing.seen import Seen
 SECONDS = 5
 """How long the collector may take to answer; spans it does not take in time are lost."""
 
+ENDING_SECONDS = 2
+"""How long the end of the server waits for it."""
+
 MOST_WAITING = 4096
 """Spans that wait to be sent; further ones are lost. A slow collector costs memory, but not much."""
+
+_PARENTS = TraceContextTextMapPropagator()
 
 
 class Spans:
@@ -54,8 +60,10 @@ class Spans:
         }
         if seen.error is not None:
             attributes["error.type"] = seen.error.__name__
+        parent = _PARENTS.extract({"traceparent": seen.trace_parent}) if seen.trace_parent else None
         span = self._tracer.start_span(
             f"{seen.method} {route}".strip(),
+            parent,
             kind=SpanKind.SERVER,
             attributes=attributes,
             start_time=seen.began + self._offset,
@@ -70,11 +78,11 @@ class Spans:
         span.end(seen.ended + self._offset)
 
     def close(self) -> None:
-        """Send what is left, for at most SECONDS."""
+        """Send what is left, for at most ENDING_SECONDS."""
         # The library would wait half a minute for a collector that does not answer.
         ending = threading.Thread(target=self._provider.shutdown, name="traces", daemon=True)
         ending.start()
-        ending.join(SECONDS)
+        ending.join(ENDING_SECONDS)
 
 
 def _parts(seen: Seen) -> list[tuple[str, int, int]]:

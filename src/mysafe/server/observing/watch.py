@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, MutableMapping, Sequence
 from typing import Any
 
 from mysafe.server.observing.seen import SEEN, Seen
-from mysafe.server.origin import Network, client_address
+from mysafe.server.origin import Network, client_address, is_trusted
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -51,8 +51,7 @@ class Watch:
             return
         seen = Seen(is_followed=self._is_followed)
         if self._is_followed:
-            peer = scope["client"][0] if scope.get("client") else ""
-            seen.address = client_address(peer, scope["headers"], self._trusted)
+            self._look_at(scope, seen)
         SEEN.set(seen)
         self.in_flight += 1
         try:
@@ -61,11 +60,14 @@ class Watch:
             self.in_flight -= 1
             seen.ended = time.perf_counter_ns()
             for watcher in self._watchers:
-                _tell(watcher, seen)
+                try:
+                    watcher(seen)
+                except Exception as error:  # noqa: BLE001  # watching must never cost an answer
+                    _log.error("a watcher failed: %s", type(error).__name__)
 
-
-def _tell(watcher: Watcher, seen: Seen) -> None:
-    try:
-        watcher(seen)
-    except Exception as error:  # noqa: BLE001  # watching must never cost an answer
-        _log.error("a watcher failed: %s", type(error).__name__)
+    def _look_at(self, scope: Scope, seen: Seen) -> None:
+        peer, headers = scope["client"][0] if scope.get("client") else "", scope["headers"]
+        seen.address = client_address(peer, headers, self._trusted)
+        if self._trusted and is_trusted(peer, self._trusted):
+            parents = [value for name, value in headers if name == b"traceparent"]
+            seen.trace_parent = parents[0].decode("latin-1") if len(parents) == 1 else ""
