@@ -191,6 +191,7 @@ def web_server(
             ssl_cert_reqs=ssl.CERT_OPTIONAL if settings.tls_client_ca else ssl.CERT_NONE,
         ),
         settings.shutdown_seconds,
+        settings.drain_seconds,
         told,
     )
 

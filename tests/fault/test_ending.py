@@ -20,6 +20,8 @@ from tests.support.process import Installation
 SIZE = 24 * 1024 * 1024
 """More than the buffers of a connection hold, so that a client who does not read keeps the server waiting."""
 
+DRAIN_SECONDS = 8
+
 DEAF = [sys.executable, "-m", "tests.support.deaf_server"]
 
 
@@ -116,6 +118,34 @@ def test_an_upload_that_finishes_in_time_is_stored(scene: Scene) -> None:
     assert scene.alarms() == []
     scene.begin()
     assert scene.files() == [identifier]
+
+
+def test_a_server_that_drains_says_that_it_is_not_ready_and_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MYSAFE_DRAIN_SECONDS", str(DRAIN_SECONDS))
+    installation = Installation(tmp_path)
+    try:
+        scene = Scene(installation)
+        assert installation.call("GET", "/health/ready") == (200, {"status": "ok"})
+        began = time.monotonic()
+        os.kill(installation.pid, signal.SIGTERM)
+        until(lambda: installation.call("GET", "/health/ready")[0] != 200)
+        assert installation.call("GET", "/health/ready") == (503, {"status": "ending"})
+        assert installation.call("GET", "/health/live")[0] == 200
+        assert scene.files() == []
+        assert installation.wait() == 0
+        assert time.monotonic() - began > DRAIN_SECONDS - 0.1
+        assert scene.alarms() == []
+    finally:
+        installation.close()
+
+
+def test_a_server_that_does_not_drain_ends_at_once(scene: Scene) -> None:
+    began = time.monotonic()
+    os.kill(scene.installation.pid, signal.SIGTERM)
+    assert scene.installation.wait() == 0
+    assert time.monotonic() - began < DRAIN_SECONDS - 0.1
 
 
 def end_among_transfers(scene: Scene) -> str:

@@ -208,6 +208,10 @@ class Settings:
     they are cut off, and up to five seconds later the server has ended. What stops the server must wait that long.
     Unit: seconds. Limits: 1 to 600."""
 
+    drain_seconds: float = 0
+    """How long the server goes on taking requests after it was told to end, while `/health/ready` says that it ends, so
+    that a load balancer sends no more. It comes before `shutdown_seconds`. Unit: seconds. Limits: 0 to 600."""
+
     @property
     def is_on_postgresql(self) -> bool:
         """Whether the database is a PostgreSQL server, and not a file of this machine."""

@@ -3,10 +3,12 @@
 
 import logging
 import socket
+import ssl
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import httpx
 import pytest
 
 from mysafe.domain.actions import Action
@@ -15,6 +17,7 @@ from mysafe.server.observing.scraping import ScrapingRefused
 from mysafe.server.observing.seen import Seen
 from mysafe.services.audit_trail import tail
 from mysafe.watching import Watching
+from tests.contract.api.test_certificates import Authority
 from tests.support.canaries import Canaries
 from tests.support.file_client import download, upload
 from tests.support.process import free_port
@@ -79,6 +82,22 @@ def test_each_worker_has_its_own_port(tmp_path: Path, watched: WatchedServer) ->
     with Watching(settings, watched.gate, worker=1).shown(lambda: None, dict) as listener:
         assert listener is not None
         assert listener.port == port
+
+
+def test_with_a_certificate_the_metrics_are_encrypted(tmp_path: Path) -> None:
+    authority = Authority(tmp_path, "authority")
+    server_pair = authority.issue("server")
+    server = WatchedServer(tmp_path, tls_certificate=server_pair.certificate, tls_key=server_pair.key)
+    try:
+        assert server.listener is not None
+        trusting = ssl.create_default_context(cafile=str(authority.file))
+        with httpx.Client(verify=trusting, trust_env=False, timeout=20) as client:
+            answer = client.get(f"https://127.0.0.1:{server.listener.port}/metrics", headers=authorization(TOKEN))
+            assert answer.status_code == 200
+            with pytest.raises(httpx.HTTPError):
+                client.get(f"http://127.0.0.1:{server.listener.port}/metrics")
+    finally:
+        server.close()
 
 
 def test_a_short_token_is_refused(tmp_path: Path, watched: WatchedServer) -> None:

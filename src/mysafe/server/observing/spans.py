@@ -45,12 +45,12 @@ class Spans:
         )
         self._provider.add_span_processor(BatchSpanProcessor(exporter, max_queue_size=MOST_WAITING))
         self._tracer = self._provider.get_tracer("mysafe", __version__)
-        # Requests are timed by a clock that never goes back; spans want the time of day.
-        self._offset = time.time_ns() - time.perf_counter_ns()
 
     def hear(self, seen: Seen) -> None:
         """Make the spans of a request."""
         route = seen.path or "other"
+        # Requests are timed by a clock that never goes back; spans want the time of day.
+        offset = time.time_ns() - time.perf_counter_ns()
         attributes: dict[str, str | int] = {
             "http.request.method": seen.method or "_OTHER",
             "http.route": route,
@@ -66,16 +66,16 @@ class Spans:
             parent,
             kind=SpanKind.SERVER,
             attributes=attributes,
-            start_time=seen.began + self._offset,
+            start_time=seen.began + offset,
         )
         if span.is_recording():
             if seen.status >= 500:
                 span.set_status(Status(StatusCode.ERROR))
             context = set_span_in_context(span)
             for name, began, ended in _parts(seen):
-                part = self._tracer.start_span(name, context, start_time=began + self._offset)
-                part.end(ended + self._offset)
-        span.end(seen.ended + self._offset)
+                part = self._tracer.start_span(name, context, start_time=began + offset)
+                part.end(ended + offset)
+        span.end(seen.ended + offset)
 
     def close(self) -> None:
         """Send what is left, for at most ENDING_SECONDS."""
