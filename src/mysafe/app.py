@@ -204,9 +204,8 @@ def serve(settings: Settings, beside: Beside = nothing, last_backups: LastBackup
     log_to_stderr()
     _harden()
     if settings.is_on_postgresql or not settings.data.is_dir():
-        return _serve(
-            settings, beside, last_backups
-        )  # which says what is missing; and other servers may serve the same database
+        # It says what is missing; and other servers may serve the same database.
+        return _serve(settings, beside, last_backups)
     with alone_in(settings.data, StartRefused(f"another server serves the vault in {settings.data}")):
         return _serve(settings, beside, last_backups)
 

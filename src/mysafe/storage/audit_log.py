@@ -33,6 +33,7 @@ _COLUMNS = tuple(column.name for column in audit.columns if column.name != "id")
 _APPEND = compile_statement(insert(audit).values({name: bindparam(name) for name in _COLUMNS}), _COLUMNS)._replace(
     failure=AuditUnwritable
 )
+_LAST = compile_statement(select(func.max(audit.c.id)), ())
 _COUNT = compile_statement(select(func.count()).select_from(audit), ())
 _NEWEST = compile_statement(select(audit).order_by(audit.c.id.desc()).suffix_with(text("LIMIT :most")), ("most",))
 
