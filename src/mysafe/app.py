@@ -142,14 +142,13 @@ def nothing(vault: Vault) -> Sequence[Worker]:
     return ()
 
 
-def custodian(
-    settings: Settings, gate: Gate, beside: Beside = nothing, tally: TransferTally | None = None
-) -> Custodian:
-    """Return what opens and seals the vault behind a gate. `tally` counts the files that are moved."""
+def custodian(settings: Settings, gate: Gate, beside: Beside = nothing, watching: Watching | None = None) -> Custodian:
+    """Return what opens and seals the vault behind a gate, while somebody may be `watching`."""
 
     def serve_it(vault: Vault) -> Served:
         collector = Collector(vault, file_shelf(vault, settings), is_alone=not vault.engine.is_shared)
         workers: tuple[Worker, ...] = (collector, Pulse(vault, root_provider(settings)), *beside(vault))
+        tally = None if watching is None else watching.opened(vault)
         return Served(vault, asgi_app(vault, settings, tally=tally), workers)
 
     begin = partial(begin_unsealing, settings) if is_opened_by_people(settings) else None
@@ -213,7 +212,7 @@ def serve(settings: Settings, beside: Beside = nothing, last_backups: LastBackup
 def _serve(settings: Settings, beside: Beside, last_backups: LastBackups) -> int:
     gate = sealed_gate(settings)
     watching = Watching(settings, gate)
-    keeper = custodian(settings, gate, beside, watching.transfers)
+    keeper = custodian(settings, gate, beside, watching)
     keeper.start()
     try:
         for number in (signal.SIGINT, signal.SIGTERM):
@@ -224,7 +223,7 @@ def _serve(settings: Settings, beside: Beside, last_backups: LastBackups) -> int
         server = web_server(watching.application, settings, tally=watching.connections, told=gate.end_soon)
         control = ControlSocket(settings.data, keeper.handle)
         try:
-            with watching.shown(lambda: keeper.vault, last_backups):
+            with watching.shown(last_backups):
                 server.run()
         finally:
             control.close()

@@ -5,6 +5,7 @@ Each process counts for itself. Where several serve one vault, the one with numb
 the settings plus N, and whoever reads them adds up (decision 0023).
 """
 
+import weakref
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
@@ -19,6 +20,7 @@ from mysafe.server.observing.scraping import MetricsListener, MetricsPage, Place
 from mysafe.server.observing.tally import RequestTally, TransferTally
 from mysafe.server.observing.traces import Traces, open_traces
 from mysafe.server.observing.watch import Application, Watch, Watcher
+from mysafe.server.sealing.gate import Gate
 from mysafe.services.vault import Vault
 
 LastBackups = Callable[[], Mapping[str, int]]
@@ -33,40 +35,43 @@ def unknown_backups() -> Mapping[str, int]:
 class Watching:
     """What one server process counts and tells, as far as the settings ask for it.
 
-    `application` is the watched web application, or the very same one where nobody watches; `watchers` hear of its
-    requests. `transfers` and `connections` are for those who move files and keep connections.
+    `application` is the watched gate, or the very same gate where nobody watches; `watchers` hear of its requests.
+    `connections` is for those who keep connections.
 
     Args:
         settings: say what is on.
-        application: to be watched.
-        worker: the number of this process among those that serve the vault here, from 0.
+        gate: to be watched.
+        worker: the number of this process among several that serve the vault here, from 0; None for a single one.
+            A process that was forked makes this after the fork: traces have a thread.
 
     Raises:
         TracesRefused: traces are wanted, and what they need is not installed.
         RootKeyRefused: the token of the metrics cannot be read, or others can read it.
     """
 
-    def __init__(self, settings: Settings, application: Application, worker: int = 0) -> None:
+    def __init__(self, settings: Settings, gate: Gate, worker: int | None = None) -> None:
         self._settings = settings
+        self._gate = gate
         self._worker = worker
-        self.requests = RequestTally()
-        self.transfers = TransferTally()
+        self._vault: weakref.ref[Vault] | None = None
+        self._requests = RequestTally()
+        self._transfers = TransferTally()
         self.connections = ConnectionTally()
         self._token = _token(settings)
         self._traces = _traces(settings)
         self.watchers = self._wanted()
         self._watch = Watch(
-            application,
+            gate,
             self.watchers,
             is_followed=settings.access_log or self._traces is not None,
             trusted_proxies=settings.trusted_proxies,
         )
-        self.application: Application = self._watch if self.watchers else application
+        self.application: Application = self._watch if self.watchers else gate
 
     def _wanted(self) -> list[Watcher]:
         watchers: list[Watcher] = []
         if self._token is not None:
-            watchers.append(self.requests.hear)
+            watchers.append(self._requests.hear)
         if self._settings.access_log:
             watchers.append(access_log.write)
         if self._traces is not None:
@@ -74,12 +79,9 @@ class Watching:
         return watchers
 
     @contextmanager
-    def shown(self, vault: Callable[[], Vault | None], last_backups: LastBackups) -> Iterator[MetricsListener | None]:
+    def shown(self, last_backups: LastBackups = unknown_backups) -> Iterator[MetricsListener | None]:
         """Serve the metrics meanwhile, and send what is left of the traces at the end. Raises ScrapingRefused."""
-        sources = Sources(
-            self.requests, self.transfers, self.connections, lambda: self._watch.in_flight, vault, last_backups
-        )
-        listener = self._listener(sources)
+        listener = self._listener(last_backups)
         try:
             yield listener
         finally:
@@ -88,16 +90,33 @@ class Watching:
             if self._traces is not None:
                 self._traces.close()
 
-    def _listener(self, sources: Sources) -> MetricsListener | None:
+    def opened(self, vault: Vault) -> TransferTally:
+        """Watch a vault from now on, and return what counts the files it moves. It is not kept alive by that."""
+        self._vault = weakref.ref(vault)
+        return self._transfers
+
+    def _open_vault(self) -> Vault | None:
+        return self._vault() if self._vault is not None and self._gate.is_open else None
+
+    def _listener(self, last_backups: LastBackups) -> MetricsListener | None:
         if self._token is None or self._settings.metrics_place is None:
             return None
         host, port = self._settings.metrics_place
+        sources = Sources(
+            self._requests,
+            self._transfers,
+            self.connections,
+            lambda: self._watch.in_flight,
+            self._open_vault,
+            last_backups,
+        )
         page = MetricsPage(partial(collect, sources), self._token)
         place = Place(
             host,
-            port + self._worker if port else 0,
+            port + (self._worker or 0) if port else 0,
             self._settings.tls_certificate,
             self._settings.tls_key,
+            is_shared=self._worker is not None,
         )
         return MetricsListener(page, place)
 

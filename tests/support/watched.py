@@ -11,7 +11,6 @@ import uvicorn
 
 from mysafe import app
 from mysafe.server.observing.watch import Watcher
-from mysafe.services.vault import Vault
 from mysafe.watching import Watching
 from tests.support.server import RunningServer, authorization
 
@@ -39,17 +38,13 @@ class WatchedServer(RunningServer):
         self._heard = heard
         self._watched = ExitStack()
         super().__init__(directory, **{**metrics_settings(directory), **overrides})
-        self.listener = self._watched.enter_context(self.watching.shown(lambda: self.open_vault, lambda: self.backups))
-
-    @property
-    def open_vault(self) -> Vault | None:
-        return self.vault if self.gate.is_open else None
+        self.listener = self._watched.enter_context(self.watching.shown(lambda: self.backups))
 
     def web_server(self) -> uvicorn.Server:
         self.gate = app.sealed_gate(self.settings)
         self.watching = Watching(self.settings, self.gate)
         self.watching.watchers.extend(self._heard)
-        self.api = app.asgi_app(self.vault, self.settings, ticks=self.ticks, tally=self.watching.transfers)
+        self.api = app.asgi_app(self.vault, self.settings, ticks=self.ticks, tally=self.watching.opened(self.vault))
         self.gate.open(self.api)
         return app.web_server(self.watching.application, self.settings, tally=self.watching.connections)
 

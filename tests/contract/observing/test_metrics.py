@@ -11,11 +11,13 @@ from pathlib import Path
 import httpx
 import pytest
 
+from mysafe import app
 from mysafe.domain.actions import Action
 from mysafe.server.observing.catalogue import METRICS
 from mysafe.server.observing.scraping import ScrapingRefused
 from mysafe.server.observing.seen import Seen
 from mysafe.services.audit_trail import tail
+from mysafe.services.vault import Vault
 from mysafe.watching import Watching
 from tests.contract.api.test_certificates import Authority
 from tests.support.canaries import Canaries
@@ -65,11 +67,11 @@ def test_the_api_shows_no_metrics(watched: WatchedServer) -> None:
         assert client.get("/metrics", headers=authorization(TOKEN)).status_code == 404
 
 
-def test_without_the_setting_nobody_watches(tmp_path: Path, server: RunningServer) -> None:
-    application = server.application()
-    watching = Watching(server.settings, application)
-    assert watching.application is application
-    with watching.shown(lambda: None, dict) as listener:
+def test_without_the_setting_nobody_watches(server: RunningServer) -> None:
+    gate = app.sealed_gate(server.settings)
+    watching = Watching(server.settings, gate)
+    assert watching.application is gate
+    with watching.shown() as listener:
         assert listener is None
 
 
@@ -79,9 +81,33 @@ def test_each_worker_has_its_own_port(tmp_path: Path, watched: WatchedServer) ->
         data=tmp_path,
         **metrics_settings(tmp_path, address=f"127.0.0.1:{port - 1}"),  # type: ignore[arg-type]
     )
-    with Watching(settings, watched.gate, worker=1).shown(lambda: None, dict) as listener:
+    with Watching(settings, watched.gate, worker=1).shown() as listener:
         assert listener is not None
         assert listener.port == port
+
+
+def test_a_worker_may_listen_while_the_one_it_replaces_still_does(tmp_path: Path, watched: WatchedServer) -> None:
+    given = metrics_settings(tmp_path, address=f"127.0.0.1:{free_port()}")
+    settings = watched.settings.__class__(data=tmp_path, **given)  # type: ignore[arg-type]
+    with Watching(settings, watched.gate, 0).shown() as old, Watching(settings, watched.gate, 0).shown() as new:
+        assert old is not None
+        assert new is not None
+        assert old.port == new.port
+    with (
+        Watching(settings, watched.gate).shown(),
+        pytest.raises(ScrapingRefused),
+        Watching(settings, watched.gate).shown(),
+    ):
+        pass
+
+
+def test_watching_keeps_no_vault_alive(fresh: WatchedServer) -> None:
+    watching = Watching(fresh.settings, fresh.gate)
+    vault = Vault(fresh.engine, fresh.vault.keychain)
+    watching.opened(vault)
+    assert watching._open_vault() is vault
+    del vault
+    assert watching._open_vault() is None
 
 
 def test_with_a_certificate_the_metrics_are_encrypted(tmp_path: Path) -> None:
@@ -107,7 +133,7 @@ def test_a_short_token_is_refused(tmp_path: Path, watched: WatchedServer) -> Non
     )
     with (
         pytest.raises(ScrapingRefused, match="16 characters"),
-        Watching(settings, watched.gate).shown(lambda: None, dict),
+        Watching(settings, watched.gate).shown(),
     ):
         pass
 
@@ -120,8 +146,8 @@ def test_an_address_that_is_taken_is_refused_with_a_sentence(tmp_path: Path, wat
             **metrics_settings(tmp_path, address=address),  # type: ignore[arg-type]
         )
         with (
-            pytest.raises(ScrapingRefused, match="metrics_address"),
-            Watching(settings, watched.gate).shown(lambda: None, dict),
+            pytest.raises(ScrapingRefused, match=r"cannot be served on 127\.0\.0\.1 port"),
+            Watching(settings, watched.gate).shown(),
         ):
             pass
 

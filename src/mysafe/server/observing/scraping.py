@@ -7,6 +7,7 @@ GET /metrics     200 with `Authorization: Bearer TOKEN`, else 401
 import asyncio
 import hmac
 import logging
+import socket
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -74,41 +75,55 @@ class MetricsPage:
 
 
 class Place(NamedTuple):
-    """Where to listen, and with which TLS certificate and key; port 0 takes any free one."""
+    """Where to listen, and with which TLS certificate and key; port 0 takes any free one.
+
+    `is_shared` lets a process listen while the one it replaces still does; for a moment either may be asked.
+    """
 
     host: str
     port: int
     certificate: Path | None = None
     key: Path | None = None
+    is_shared: bool = False
 
 
 class MetricsListener:
     """Serve a page in a thread of its own until it is closed. Raises ScrapingRefused if it cannot listen."""
 
     def __init__(self, page: MetricsPage, place: Place) -> None:
+        self._socket = _listen(place)
         self._server = server = _web_server(page, place)
         self._thread = threading.Thread(target=self._run, name="metrics", daemon=True)
         self._thread.start()
         while not server.started and self._thread.is_alive():
             self._thread.join(0.01)
         if not server.started:
-            raise ScrapingRefused("the metrics cannot be served: nothing can listen at metrics_address")
+            self._socket.close()
+            raise ScrapingRefused("the metrics cannot be served: the log says why")
 
     def close(self) -> None:
         """Stop listening."""
         self._server.should_exit = True
         self._thread.join()
+        self._socket.close()
 
     @property
     def port(self) -> int:
         """The port it listens on."""
-        return int(self._server.servers[0].sockets[0].getsockname()[1])
+        return int(self._socket.getsockname()[1])
 
     def _run(self) -> None:
-        try:
-            self._server.run()
-        except SystemExit:
-            return  # it cannot listen, and has said so in the log
+        self._server.run([self._socket])
+
+
+def _listen(place: Place) -> socket.socket:
+    try:
+        family, _, _, _, address = socket.getaddrinfo(place.host, place.port, type=socket.SOCK_STREAM)[0]
+        return socket.create_server(address, family=family, reuse_port=place.is_shared)
+    except OSError as error:
+        raise ScrapingRefused(
+            f"the metrics cannot be served on {place.host} port {place.port}: {error.strerror}"
+        ) from None
 
 
 def _web_server(page: MetricsPage, place: Place) -> uvicorn.Server:
@@ -116,8 +131,6 @@ def _web_server(page: MetricsPage, place: Place) -> uvicorn.Server:
     return uvicorn.Server(
         uvicorn.Config(
             page,
-            host=place.host,
-            port=place.port,
             http=limited_protocol(ConnectionLimits(connections=32, connections_per_address=16)),
             ws="none",
             lifespan="off",

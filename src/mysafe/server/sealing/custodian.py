@@ -67,12 +67,6 @@ class Custodian:
         self._served: Served | None = None
         self._unsealing: Unsealing | None = None
 
-    @property
-    def vault(self) -> Vault | None:
-        """The vault, while it is open. It may be closed at any time."""
-        served = self._served
-        return None if served is None else served.vault
-
     def start(self) -> None:
         """Open the vault if nobody has to type anything, else wait sealed. Raises one of the refusals."""
         with self._lock:
