@@ -104,6 +104,7 @@ lock: $(VENV)/.dev ## write the lock files anew from pyproject.toml (ARGS=--upgr
 	$(COMPILE) $(ARGS) --extra postgres --constraint requirements.lock --output-file requirements-postgres.lock \
 		pyproject.toml
 	$(COMPILE) $(ARGS) --extra pkcs11 --constraint requirements.lock --output-file requirements-pkcs11.lock pyproject.toml
+	$(COMPILE) $(ARGS) --extra otel --constraint requirements.lock --output-file requirements-otel.lock pyproject.toml
 	$(COMPILE) $(ARGS) --build-deps-for editable --extra dev --constraint requirements.lock \
 		--output-file requirements-dev.lock pyproject.toml
 	$(COMPILE) $(ARGS) --extra deploy --constraint requirements-dev.lock --output-file requirements-deploy.lock \

@@ -5,7 +5,7 @@ import threading
 from typing import ClassVar, Self
 
 from mysafe.domain.errors import DatabaseUnreachable
-from mysafe.storage.engine import Engine, StorageRefused, Unit
+from mysafe.storage.engine import Engine, EngineFigures, StorageRefused, Unit, figures_of
 from mysafe.storage.hosting import Host
 from mysafe.storage.postgres.address import connection_text
 from mysafe.storage.postgres.connection import connect, open_link, why_unreachable
@@ -70,6 +70,11 @@ class PostgresEngine(Engine):
 
     def run_units_on(self, host: Host | None) -> None:
         """Do nothing: a unit waits for the server several times, and an event loop must not wait."""
+
+    def figures(self) -> EngineFigures:
+        """Return how the engine does; see `Engine.figures`."""
+        units, looks = self._waiting.lengths()
+        return figures_of(units, looks, [lane.tally for lane in self._lanes])
 
     def close(self) -> None:
         """Finish what is queued and close the connections."""
