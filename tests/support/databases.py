@@ -47,10 +47,13 @@ def chosen() -> dict[str, object]:
 
 def new_database() -> str:
     """Return the address of a new database with the schema and no vault. Old ones are dropped at the end."""
-    template, name = _template(), f"vault_{os.getpid()}_{next(_numbers)}"
-    with _cluster() as cluster:
-        cluster.execute(f"CREATE DATABASE {name} TEMPLATE {template}")
-    _made.append(name)
+    return empty_database(f"TEMPLATE {_template()}")
+
+
+def empty_database(options: str = "") -> str:
+    """Return the address of a new database without a schema, made with `options`. It is dropped at the end."""
+    name = f"vault_{os.getpid()}_{next(_numbers)}"
+    _make(name, options)
     return address_of(name)
 
 
@@ -67,14 +70,19 @@ def new_engine(directory: Path) -> Engine:
 @cache
 def _template() -> str:
     name = f"template_{os.getpid()}"
-    with _cluster() as cluster:
-        cluster.execute(f"CREATE DATABASE {name}")
+    _make(name, "")
     PostgresEngine.create(address_of(name), connections=2).close()
     with psycopg.connect(address_of(name), autocommit=True) as connection:
         connection.execute(_ZEROBLOB)
-    _made.append(name)
-    atexit.register(_drop_all)
     return name
+
+
+def _make(name: str, options: str) -> None:
+    with _cluster() as cluster:
+        cluster.execute(f"CREATE DATABASE {name} {options}")
+    if not _made:
+        atexit.register(_drop_all)
+    _made.append(name)
 
 
 def _drop_all() -> None:
