@@ -2,7 +2,6 @@
 """T-SCHEMA on PostgreSQL: what the migrations make is what is declared, and what is not ours is refused."""
 
 import threading
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -65,10 +64,10 @@ def declared() -> Shape:
 
 
 @pytest.fixture
-def migrated() -> Iterator[str]:
+def migrated() -> str:
     address = empty_database()
     PostgresEngine.create(address).close()
-    yield address
+    return address
 
 
 def test_the_migrated_schema_is_the_declared_one(migrated: str, declared: Shape) -> None:
@@ -95,7 +94,7 @@ def test_a_difference_between_the_two_is_seen(migrated: str, declared: Shape, ch
 
 def test_there_is_a_sequence_for_all_that_has_ids(migrated: str) -> None:
     with psycopg.connect(migrated) as connection:
-        found = dict(connection.execute(_SEQUENCES).fetchall())
+        found: dict[str, int] = dict(connection.execute(_SEQUENCES).fetchall())
     of_the_log = {"audit_id_seq": 1}
     records = ("users", "groups", "access_keys", "tokens", "transfers")
     assert found == {f"{name}_ids": 64 for name in (*Kind, *records)} | of_the_log

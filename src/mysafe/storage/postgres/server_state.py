@@ -13,8 +13,15 @@ OLDEST_SERVER = 150_000
 SERVER = Statement(
     "SELECT current_setting('server_version_num')::bigint, current_setting('server_version'),"
     " current_setting('fsync'), current_setting('full_page_writes'), current_setting('synchronous_commit'),"
-    " pg_is_in_recovery()::int"
+    " pg_is_in_recovery()::int, current_setting('server_encoding')"
 )
+MOST_CONNECTIONS = Statement(
+    "SELECT least(current_setting('max_connections')::int - current_setting('superuser_reserved_connections')::int,"
+    " nullif(rolconnlimit, -1), nullif(datconnlimit, -1))"
+    " FROM pg_roles, pg_database WHERE rolname = current_user AND datname = current_database()"
+)
+"""How many connections this user can have to this database at all, if nobody else has any."""
+
 _REVISION = Statement("SELECT version_num FROM alembic_version")
 
 
@@ -27,6 +34,7 @@ class ServerState(NamedTuple):
     full_page_writes: str
     synchronous_commit: str
     is_standby: int
+    encoding: str
 
     def complaint(self) -> str | None:
         """Return why this server is not used, in one sentence, or None."""
@@ -39,6 +47,8 @@ class ServerState(NamedTuple):
             return "the database server has synchronous_commit=off and would lose what was acknowledged: set it to on"
         if self.is_standby:
             return "the database server is a standby: rights are only decided on the primary"
+        if self.encoding != "UTF8":
+            return f"the database has the encoding {self.encoding}, which has not every letter: make it with UTF8"
         return None
 
 
