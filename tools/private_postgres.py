@@ -63,6 +63,11 @@ class Cluster:
         """The same through loopback."""
         return f"postgresql://mysafe@127.0.0.1:{self.port}/postgres"
 
+    @property
+    def version(self) -> str:
+        """The major version of the server."""
+        return self._bin.parent.name
+
     def start(self) -> None:
         """Start the server, and return when it answers."""
         options = {"port": str(self.port), "listen_addresses": "127.0.0.1", **SETTINGS}
