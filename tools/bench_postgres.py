@@ -232,7 +232,7 @@ def main() -> int:
     plan = Plan(float(os.environ.get("BENCH_SECONDS", "4")), options.rounds, options.items, options.connections)
     if options.quick:
         plan = Plan(1, 1, 500, options.connections)
-    with tempfile.TemporaryDirectory(prefix="mysafe-bench-") as name, private_cluster() as cluster:
+    with tempfile.TemporaryDirectory(prefix="mysafe-bench-") as name, private_cluster(is_on_disk=True) as cluster:
         report = Bench(Path(name), cluster, plan).run()
     print(table(report))
     if options.json is not None:

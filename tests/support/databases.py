@@ -8,6 +8,7 @@ at the rows beside the server, as somebody with the database would.
 import atexit
 import itertools
 import os
+import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from functools import cache
@@ -16,13 +17,14 @@ from typing import Any, Protocol
 
 import apsw
 import psycopg
+from psycopg import conninfo
 
 from mysafe.config import Settings
 from mysafe.storage.engine import Engine
 from mysafe.storage.postgres.engine import PostgresEngine
 from mysafe.storage.sqlite_lane import SqliteEngine
 
-CLUSTER = os.environ.get("MYSAFE_TEST_DATABASE")
+CLUSTER = os.environ.get("TEST_DATABASE")
 """Address of the database `postgres` of a cluster that is there for these tests alone. None: SQLite."""
 
 IS_ON_POSTGRESQL = CLUSTER is not None
@@ -57,6 +59,14 @@ def empty_database(options: str = "") -> str:
     return address_of(name)
 
 
+def copied(settings: Settings, directory: Path) -> str:
+    """Return the address of a copy of a database that nobody uses. On SQLite it lies in a directory."""
+    if settings.is_on_postgresql:
+        return empty_database(f"TEMPLATE {conninfo.conninfo_to_dict(str(settings.database))['dbname']}")
+    shutil.copy(settings.data / "vault.db", directory / "copy.db")
+    return f"sqlite:///{directory / 'copy.db'}"
+
+
 def address_of(name: str) -> str:
     """Return the address of a database of the cluster."""
     return str(CLUSTER).replace("/postgres?", f"/{name}?")
@@ -80,7 +90,7 @@ def _template() -> str:
 def _make(name: str, options: str) -> None:
     with _cluster() as cluster:
         cluster.execute(f"CREATE DATABASE {name} {options}")
-    if not _made:
+    if not _made and "TEST_DATABASE_GOES" not in os.environ:
         atexit.register(_drop_all)
     _made.append(name)
 
