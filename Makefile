@@ -23,7 +23,7 @@ COMPILE := env -u PIP_FIND_LINKS $(PY) -m piptools compile --quiet --generate-ha
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help run test test-pg check-pg softhsm deploy-check files rotate check fmt format lint types arch docs cov bench model \
+.PHONY: help run test test-pg check-pg softhsm deploy-check files rotate check fmt format lint types arch docs cov bench bench-pg model \
 	fuzz lock vectors clean
 
 help: ## list the targets
@@ -91,6 +91,11 @@ bench: $(VENV)/.runtime ## measure a real server (BENCH_SECONDS=4 each, ARGS="--
 	@command -v wrk >/dev/null || { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && apt-get install --yes wrk; } \
 		|| { echo "make bench needs wrk; on Debian: apt install wrk"; exit 1; }
 	@BENCH_SECONDS=$(BENCH_SECONDS) $(PY) tools/bench.py $(ARGS)
+
+bench-pg: $(VENV)/.dev ## measure it on PostgreSQL, beside the bare driver (BENCH_SECONDS=4, ARGS="--quick --json FILE")
+	@command -v wrk >/dev/null || { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && apt-get install --yes wrk; } \
+		|| { echo "make bench-pg needs wrk; on Debian: apt install wrk"; exit 1; }
+	@BENCH_SECONDS=$(BENCH_SECONDS) $(PY) tools/bench_postgres.py $(ARGS)
 
 model: $(VENV)/.dev ## compare sharing with its model for minutes, with new examples each time (MODEL_EXAMPLES=1000)
 	@MODEL_EXAMPLES=$(MODEL_EXAMPLES) $(PY) -m pytest -k shares_as_the_model $(ARGS) tests/property/test_sharing_model.py

@@ -63,7 +63,7 @@ class Installation:
         """Run a command to its end and return its exit status, standard output and standard error."""
         done = subprocess.run(
             [*COMMAND, *arguments],
-            env=self._environment(),
+            env=self.variables(),
             input=stdin,
             capture_output=True,
             text=True,
@@ -78,7 +78,7 @@ class Installation:
         self.port = free_port()  # only now: what was free a while ago may be taken
         with self.log.open("ab") as log:
             command = [*self._serve, "--port", str(self.port), *options]
-            self._process = subprocess.Popen(command, env=self._environment(), stdout=log, stderr=log)
+            self._process = subprocess.Popen(command, env=self.variables(), stdout=log, stderr=log)
         while not self._answers():
             assert self._process.poll() is None, "the server ended by itself"
             assert time.monotonic() - began < 30, "the server does not answer"
@@ -134,19 +134,19 @@ class Installation:
         finally:
             connection.close()
 
+    def variables(self) -> dict[str, str]:
+        """Return the environment of its processes."""
+        own = {"MYSAFE_DATA": str(self.data), "TMPDIR": str(self._temporary)}
+        if self.settings.database is not None:
+            own["MYSAFE_DATABASE"] = self.settings.database
+        return {**os.environ, **UNTHROTTLED, **own, **self.environment}
+
     def _answers(self) -> bool:
         try:
             self.call("GET", "/api")
         except OSError:
             return False
         return True
-
-    def _environment(self) -> dict[str, str]:
-        own = {"MYSAFE_DATA": str(self.data), "TMPDIR": str(self._temporary)}
-        if self.settings.database is not None:
-            own["MYSAFE_DATABASE"] = self.settings.database
-        environ = {name: value for name, value in os.environ.items() if name != "MYSAFE_TEST_DATABASE"}
-        return {**environ, **UNTHROTTLED, **own, **self.environment}
 
 
 def exchange(
