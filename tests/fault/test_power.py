@@ -2,40 +2,61 @@
 """T-POWER: the power goes while clients write. Nothing acknowledged is lost, nothing is half, nothing is corrupt.
 
 A server works under strace; its writes and syncs are replayed up to a random moment, and what was not synced by then is
-dropped, kept, kept in part, or torn. The real start-up opens what is left. POWER_STATES (environment, default 80) is
+dropped, kept, kept in part, or torn. The real start-up opens what is left. POWER_STATES (environment, default 100) is
 how many states are tried; `make power` tries 1,000. The controls do not wait for the disk, and must be found out.
 """
 
 import os
 import random
-from pathlib import Path
+from collections.abc import Iterator
 
 import pytest
 
-from tests.support.power import Recording, calls_by_name
+from tests.support.power import Place, Recording, State
 
-STATES = int(os.environ.get("POWER_STATES", "80"))
+STATES = int(os.environ.get("POWER_STATES", "100"))
 VERSIONS = 400 + STATES
-CONTROL_STATES = 120
-SEED = random.randrange(10**9)
+CONTROL_VERSIONS = 320
+CONTROL_STATES = 400
 
 pytestmark = pytest.mark.sqlite("the files of SQLite; a PostgreSQL server has its own")
 
 
-def complaints(recording: Recording, states: int, *, are_all_wanted: bool = True) -> list[str]:
-    """Try states and return what is wrong; or stop at the first one that is wrong."""
-    found: list[str] = []
-    for number, state in enumerate(recording.states(states, random.Random(SEED))):
-        found += [f"state {number} ({state.what}), seed {SEED}: {one}" for one in state.complaints()]
-        if found and not are_all_wanted:
-            break
-    return found
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Place:
+    return Place(tmp_path_factory.mktemp("power"))
+
+
+def judged(recording: Recording, count: int) -> Iterator[tuple[State, list[str]]]:
+    """Yield states, and what is wrong with each."""
+    seed = random.randrange(10**9)
+    for state in recording.states(count, random.Random(seed)):
+        yield state, [f"{one} ({state.what}, seed {seed})" for one in state.complaints()]
 
 
 @pytest.mark.timeout(1800)
-def test_no_power_cut_loses_halves_or_corrupts_what_was_acknowledged(tmp_path: Path) -> None:
-    recording = Recording(tmp_path, VERSIONS)
-    calls = calls_by_name(recording.calls)
-    assert calls["fdatasync"] > VERSIONS / 8, calls
-    assert calls["pwrite64"] > calls["fdatasync"]
-    assert complaints(recording, STATES) == []
+def test_no_power_cut_loses_halves_or_corrupts_what_was_acknowledged(place: Place) -> None:
+    recording = place.record(VERSIONS)
+    assert recording.count("fdatasync") > VERSIONS / 8
+    assert recording.count("rename") > VERSIONS / 50
+    states = list(judged(recording, STATES))
+    assert len(states) == STATES
+    assert [complaint for _, complaints in states for complaint in complaints] == []
+    assert sum(state.unsynced > 0 for state, _ in states) > STATES / 4
+    assert sum(len(state.acknowledged) > VERSIONS / 10 for state, _ in states) > STATES / 2
+
+
+@pytest.mark.parametrize(
+    ("fault", "complaint"),
+    [
+        ({"SYNCHRONOUS": "NORMAL"}, "lost: "),
+        ({"SYNCHRONOUS": "OFF"}, "corrupt: "),
+        ({"BLOBS": "unsynced"}, "corrupt: SealBroken"),
+    ],
+)
+def test_a_server_that_does_not_wait_for_the_disk_is_found_out(
+    place: Place, fault: dict[str, str], complaint: str
+) -> None:
+    recording = place.record(CONTROL_VERSIONS, **fault)
+    found = (one for _, complaints in judged(recording, CONTROL_STATES) for one in complaints)
+    assert any(one.startswith(complaint) for one in found)

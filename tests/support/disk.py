@@ -130,8 +130,9 @@ class Disk:
             path.chmod(0o600)
 
     def unsynced(self) -> int:
-        """Return how many changes are not synced."""
-        return sum(len(file.pending) for file in self._names.values()) + len(self._namings)
+        """Return how many changes are not synced, but for SQLite's file of shared memory, which never is."""
+        files = (file for name, file in self._names.items() if not name.endswith("-shm"))
+        return sum(len(file.pending) for file in files) + len(self._namings)
 
     def _write(self, call: Call) -> None:
         file = self._names.get(call.path)

@@ -35,54 +35,73 @@ from tests.support.syscalls import Call, read_record, recording
 from tests.support.writers import WRITERS, History, Writers, content_of, notes_of
 
 _MARK = re.compile(rb"mark-\d+-\d+;")
-_DAMAGE = (apsw.Error, SealBroken, VaultError, *app.REFUSALS)
+_DAMAGE: tuple[type[Exception], ...] = (apsw.Error, SealBroken, VaultError, *app.REFUSALS)
 _KINDS = {"password": Kind.PASSWORD, "file": Kind.FILE}
 _PATIENCE_SECONDS = 60
 
-PER_PLACE = 4
+SERVE = [sys.executable, "-m", "tests.support.recorded_server"]
+
+PER_MOMENT = 4
 """As many states are made of one moment: one in each mode."""
 
 
-class Recording:
-    """A server that worked under strace, and all that is needed to judge what a power cut leaves of it."""
+class Place:
+    """An installation, and tokens that stay good whenever the power is cut."""
 
-    def __init__(self, directory: Path, versions: int, **environment: str) -> None:
-        self._directory = directory
-        self._record = directory / "record"
-        serve = [sys.executable, "-m", "tests.support.recorded_server"]
-        installation = Installation(directory, serve, environment, is_on_sqlite=True)
-        try:
-            self._prepare(installation)
-            shutil.copytree(installation.data, directory / "before", ignore=_sockets)
-            installation._serve = [*recording(self._record), *serve]
-            installation.start()
-            writers = Writers(installation, self._tokens["owner"], versions // WRITERS)
-            writers.run()
-            installation.stop()
-        finally:
-            installation.close()
-        self._data, self._settings = installation.data, installation.settings
-        self._histories = writers.histories
-        _await_end(self._record)
-        self.calls = list(read_record(self._record))
-        self._record.unlink()
-
-    def _prepare(self, installation: Installation) -> None:
-        """Get tokens that stay good whenever the power is cut."""
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        self.installation = Installation(directory, SERVE, is_on_sqlite=True)
         keys = {}
         for name in ("owner", "friend"):
-            installation.command("user", "add", name)
-            keys[name] = installation.new_key(name)
-        installation.start()
-        self._tokens = {name: installation.token(key) for name, key in keys.items()}
-        installation.stop()
+            self.installation.command("user", "add", name)
+            keys[name] = self.installation.new_key(name)
+        try:
+            self.installation.start()
+            self.tokens = {name: self.installation.token(key) for name, key in keys.items()}
+            self.installation.stop()
+        finally:
+            self.installation.close()
+        shutil.copytree(self.installation.data, directory / "before")
+
+    def reset(self) -> None:
+        """Put the files back as they were before the first recording."""
+        shutil.rmtree(self.installation.data)
+        shutil.copytree(self.directory / "before", self.installation.data)
+
+    def record(self, versions: int, **environment: str) -> "Recording":
+        """Let a server work under strace until about so many versions are written."""
+        self.reset()
+        record = self.directory / "record"
+        self.installation.environment = environment
+        self.installation._serve = [*recording(record), *SERVE]
+        try:
+            self.installation.start()
+            writers = Writers(self.installation, self.tokens["owner"], versions // WRITERS)
+            writers.run()
+            self.installation.stop()
+        finally:
+            self.installation.close()
+        _await_end(record)
+        return Recording(self, list(read_record(record)), writers.histories)
+
+
+class Recording:
+    """What a server did, and all that is needed to judge what a power cut leaves of it."""
+
+    def __init__(self, place: Place, calls: list[Call], histories: dict[tuple[str, str], History]) -> None:
+        self._place = place
+        self._histories = histories
+        self.calls = calls
+
+    def count(self, name: str) -> int:
+        """Return how many calls of a name there are."""
+        return sum(call.name == name and call.result is None for call in self.calls)
 
     def states(self, count: int, chance: random.Random) -> "Iterator[State]":
-        """Yield what is left after `count` power cuts, PER_PLACE at each of as many random moments."""
-        moments = sorted(chance.sample(range(len(self.calls)), count // PER_PLACE))
-        shutil.rmtree(self._data)
-        shutil.copytree(self._directory / "before", self._data)
-        disk = Disk(self._data)
+        """Yield what is left after `count` power cuts, PER_MOMENT at each of as many random moments."""
+        moments = sorted(chance.sample(range(len(self.calls)), count // PER_MOMENT))
+        self._place.reset()
+        disk = Disk(self._place.installation.data)
         seen = 0
         for moment in moments:
             for call in self.calls[seen:moment]:
@@ -92,23 +111,26 @@ class Recording:
                 yield self._state(disk, mode, moment, chance)
 
     def _state(self, disk: Disk, mode: Mode, moment: int, chance: random.Random) -> "State":
-        left = self._directory / "left"
+        place = self._place
+        left = place.directory / "left"
         shutil.rmtree(left, ignore_errors=True)
         left.mkdir(mode=0o700)
         disk.write_what_is_left(left, mode, chance)
         acknowledged = {mark.decode() for sent in disk.sent for mark in _MARK.findall(sent)}
-        settings = replace(self._settings, data=left, key_file=opening.key_path(self._settings))
-        return State(f"{mode}, call {moment}", settings, self._tokens, self._histories, acknowledged)
+        whole = place.installation.settings
+        settings = replace(whole, data=left, key_file=opening.key_path(whole))
+        return State(f"{mode}, call {moment}", settings, place.tokens, self._histories, acknowledged, disk.unsynced())
 
 
 class State(NamedTuple):
-    """What is left after a power cut, and what had been acknowledged."""
+    """What is left after a power cut, what had been acknowledged, and how many changes were not synced."""
 
     what: str
     settings: Settings
     tokens: dict[str, str]
     histories: dict[tuple[str, str], History]
     acknowledged: set[str]
+    unsynced: int
 
     def complaints(self) -> list[str]:
         """Start from it as the server does, and return all that is wrong."""
@@ -194,13 +216,3 @@ def _await_end(record: Path) -> None:
                 return
         assert time.monotonic() < until, "strace does not come to an end"
         time.sleep(0.05)
-
-
-def _sockets(directory: str, names: list[str]) -> set[str]:
-    return {name for name in names if (Path(directory) / name).is_socket()}
-
-
-def calls_by_name(calls: list[Call]) -> dict[str, int]:
-    """Return how many calls of each name there are."""
-    names = [call.name for call in calls if call.result is None]
-    return {name: names.count(name) for name in set(names)}

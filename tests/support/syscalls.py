@@ -9,7 +9,9 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-CHANGES = "pwrite64,write,writev,sendto,sendmsg,ftruncate,fdatasync,fsync,openat,rename,renameat,renameat2,unlink,unlinkat"
+CHANGES = (
+    "pwrite64,write,writev,sendto,sendmsg,ftruncate,fdatasync,fsync,openat,rename,renameat,renameat2,unlink,unlinkat"
+)
 """All calls by which a server changes files or answers."""
 
 _LONGEST = 4 * 1024 * 1024
@@ -47,7 +49,7 @@ def recording(record: Path, *options: str) -> list[str]:
 
 
 def injecting(faults: Mapping[str, str], paths: tuple[Path, ...] = ()) -> list[str]:
-    """Return a command, to be completed, under which calls fail as strace is told; only those about the paths, if any."""
+    """Return a command, to be completed, under which calls fail as strace is told: all, or those about the paths."""
     chosen = [part for path in paths for part in ("-P", str(path))]
     told = [part for call, fault in faults.items() for part in ("-e", f"inject={call}:{fault}")]
     return ["strace", "-D", "-f", "-o", "/dev/null", "-e", f"trace={','.join(faults)}", *chosen, *told]
