@@ -85,6 +85,10 @@ class Installation:
             time.sleep(0.02)
         return time.monotonic() - began
 
+    def serve_by(self, command: list[str]) -> None:
+        """Serve by another command from the next start on."""
+        self._serve = command
+
     @property
     def pid(self) -> int:
         assert self._process is not None
