@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.couple import couple
 from tests.support.judge import Left, kinds_of
 from tests.support.process import Installation
 from tests.support.writers import Writers, Written
@@ -25,17 +26,15 @@ MOST_START_SECONDS = 5
 class Run:
     """Writers against one installation, and what was acknowledged to them."""
 
-    def __init__(self, installation: Installation) -> None:
+    def __init__(self, installation: Installation, tokens: dict[str, str]) -> None:
         self.installation = installation
-        self._keys = {name: installation.new_key(name) for name in ("owner", "friend")}
-        self._tokens: dict[str, str] = {}
+        self._tokens = tokens
         self.written = Written()
         self.starts: list[float] = []
 
     def round(self, seconds: float) -> None:
         """Serve, write, kill after `seconds`."""
         self.starts.append(self.installation.start())
-        self._tokens = self._tokens or {name: self.installation.token(key) for name, key in self._keys.items()}
         writers = Writers(self.installation, self._tokens["owner"], name=len(self.starts), written=self.written)
         writers.start()
         time.sleep(seconds)
@@ -49,11 +48,9 @@ class Run:
 
 @pytest.fixture
 def run(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Run]:
-    installation = Installation(tmp_path, getattr(request, "param", None))
-    installation.command("user", "add", "owner")
-    installation.command("user", "add", "friend")
-    yield Run(installation)
-    installation.close()
+    run = Run(*couple(tmp_path, getattr(request, "param", None)))
+    yield run
+    run.installation.close()
 
 
 @pytest.mark.timeout(1800)

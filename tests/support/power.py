@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 from mysafe import opening
+from tests.support.couple import couple
 from tests.support.disk import Disk, Mode
 from tests.support.judge import Left
-from tests.support.process import Installation
 from tests.support.syscalls import Call, read_record, recording
 from tests.support.writers import WRITERS, Writers, Written
 
@@ -32,17 +32,7 @@ class Place:
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
-        self.installation = Installation(directory, SERVE, is_on_sqlite=True)
-        keys = {}
-        for name in ("owner", "friend"):
-            self.installation.command("user", "add", name)
-            keys[name] = self.installation.new_key(name)
-        try:
-            self.installation.start()
-            self.tokens = {name: self.installation.token(key) for name, key in keys.items()}
-            self.installation.stop()
-        finally:
-            self.installation.close()
+        self.installation, self.tokens = couple(directory, SERVE, is_on_sqlite=True)
         shutil.copytree(self.installation.data, directory / "before")
 
     def reset(self) -> None:

@@ -41,6 +41,7 @@ class Installation:
         environment: Mapping[str, str] | None = None,
         *,
         is_on_sqlite: bool = False,
+        is_made: bool = True,
     ) -> None:
         self.environment = dict(environment or {})
         self.data = directory / "data"
@@ -51,7 +52,8 @@ class Installation:
         self.port = free_port()
         self._serve = serve or [*COMMAND, "serve"]
         self._process: subprocess.Popen[bytes] | None = None
-        self.command("init")
+        if is_made:
+            self.command("init")
 
     def command(self, *arguments: str, stdin: str = "") -> str:
         """Run a command to its end and return its standard output."""
