@@ -8,7 +8,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from http.client import HTTPConnection
 from pathlib import Path
 
@@ -61,10 +61,10 @@ class Installation:
         assert status == 0, err
         return out
 
-    def attempt(self, *arguments: str, stdin: str = "") -> tuple[int, str, str]:
+    def attempt(self, *arguments: str, stdin: str = "", command: Sequence[str] = COMMAND) -> tuple[int, str, str]:
         """Run a command to its end and return its exit status, standard output and standard error."""
         done = subprocess.run(
-            [*COMMAND, *arguments],
+            [*command, *arguments],
             env=self._environment(),
             input=stdin,
             capture_output=True,
@@ -137,6 +137,15 @@ class Installation:
         connection = HTTPConnection("127.0.0.1", self.port, timeout=20)
         try:
             return exchange(connection, method, path, body, token)
+        finally:
+            connection.close()
+
+    def send(self, method: str, path: str, body: bytes, headers: Mapping[str, str]) -> int:
+        """Send bytes on a connection of their own and return the status."""
+        connection = HTTPConnection("127.0.0.1", self.port, timeout=20)
+        try:
+            connection.request(method, path, body, dict(headers))
+            return connection.getresponse().status
         finally:
             connection.close()
 

@@ -44,7 +44,7 @@ class Written:
 
     def acknowledged(self) -> set[str]:
         """Return the marks of all versions that were acknowledged."""
-        return {mark for history in self.histories.values() for mark in history.marks}
+        return {mark for history in list(self.histories.values()) for mark in history.marks}
 
 
 class _Unanswered(Exception):

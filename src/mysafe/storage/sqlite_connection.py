@@ -128,6 +128,8 @@ def translated(error: apsw.Error) -> Exception:
             return NoSpace()
         case apsw.ReadOnlyError():
             return Unavailable()
+        case apsw.IOError() if error.extendedresult == apsw.SQLITE_IOERR_WRITE:
+            return Unavailable()  # the disk can only be read, or a quota is full
         case _:
             return DatabaseUnreachable()
 
