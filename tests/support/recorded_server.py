@@ -2,7 +2,7 @@
 """The product, but a test may trace it: it does not hide from its user. Never part of the product.
 
 With SYNCHRONOUS=NORMAL or OFF, or with BLOBS=unsynced, it is the negative control of T-POWER: SQLite, or the store of
-contents, does not wait for the disk.
+contents, does not wait for the disk. With FSYNC=trusted it is that of T-ROFS: it goes on after an fsync has failed.
 """
 
 import os
@@ -10,7 +10,7 @@ import sys
 
 from mysafe import app
 from mysafe.config import load_settings
-from mysafe.storage import sqlite_connection
+from mysafe.storage import sqlite_connection, sqlite_lane
 from mysafe.storage.blobs import directory
 
 NUMBERS = {"OFF": 0, "NORMAL": 1, "FULL": 2}
@@ -24,6 +24,8 @@ def main() -> int:
     sqlite_connection.SYNCHRONOUS_FULL = NUMBERS[wanted]
     if os.environ.get("BLOBS") == "unsynced":
         directory.os = _CarelessOs()  # type: ignore[assignment]  # this is the fault
+    if os.environ.get("FSYNC") == "trusted":
+        sqlite_lane.SqliteEngine.__init__.__kwdefaults__["on_fatal"] = lambda: None
     return app.serve(load_settings({"port": int(sys.argv[2])}, os.environ, None))
 
 

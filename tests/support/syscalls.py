@@ -48,11 +48,19 @@ def recording(record: Path, *options: str) -> list[str]:
     ]  # fmt: skip
 
 
-def injecting(faults: Mapping[str, str], paths: tuple[Path, ...] = ()) -> list[str]:
-    """Return a command, to be completed, under which calls fail as strace is told: all, or those about the paths."""
+def injecting(record: Path, faults: Mapping[str, str], *paths: Path) -> list[str]:
+    """Return what to put before a command so that its calls fail as strace is told: all, or those about the paths.
+
+    `faults` are such as {"fdatasync": "error=EIO:when=20+"}. See `injected`.
+    """
     chosen = [part for path in paths for part in ("-P", str(path))]
     told = [part for call, fault in faults.items() for part in ("-e", f"inject={call}:{fault}")]
-    return ["strace", "-D", "-f", "-o", "/dev/null", "-e", f"trace={','.join(faults)}", *chosen, *told]
+    return ["strace", "-D", "-f", "-s", "0", "-o", str(record), "-e", f"trace={','.join(faults)}", *chosen, *told]
+
+
+def injected(record: Path) -> int:
+    """Return how many calls failed because they were told to."""
+    return record.read_text(encoding="ascii", errors="replace").count("(INJECTED)")
 
 
 def read_record(record: Path) -> Iterator[Call]:
