@@ -8,7 +8,7 @@ is the call to the kernel (strace); a disk that is mounted for reading only is t
 
 import random
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 import pytest
@@ -106,8 +106,7 @@ def test_a_checkpoint_whose_fsync_fails_loses_nothing(scene: Scene) -> None:
     writers = scene.writers()
     writers.start()
     until(lambda: scene.failed() > 0)
-    done = len(scene.written.acknowledged())
-    until(lambda: len(scene.written.acknowledged()) > done + WRITERS)  # what was written is in the log, and it goes on
+    writers.wait_for_more(WRITERS)  # it goes on: what was written is in the log
     scene.installation.kill()
     writers.join()
     assert scene.complaints() == []
@@ -121,8 +120,7 @@ def test_a_disk_that_can_only_be_read_for_a_while_loses_nothing_and_needs_no_res
     writers = scene.writers()
     writers.start()
     until(lambda: scene.failed() > 40)
-    done = len(scene.written.acknowledged())
-    until(lambda: len(scene.written.acknowledged()) > done + 5 * WRITERS)
+    writers.wait_for_more(5 * WRITERS)
     writers.stop()
     assert scene.installation.stop() == 0
     assert len(scene.written.refused) > 0
@@ -167,7 +165,7 @@ WAYS = [told, *([remounted] if can_mount() else [])]
 
 @pytest.mark.parametrize("way", WAYS, ids=lambda way: way.__name__)
 def test_on_a_disk_that_can_only_be_read_no_server_starts_and_the_doctor_says_so(
-    tmp_path: Path, way: Callable[[Path], "contextmanager[tuple[Scene, Callable[[], list[str]]]]"]
+    tmp_path: Path, way: Callable[[Path], AbstractContextManager[tuple[Scene, Callable[[], list[str]]]]]
 ) -> None:
     with way(tmp_path) as (scene, make_readable_only):
         installation: Installation = scene.installation
@@ -180,5 +178,3 @@ def test_on_a_disk_that_can_only_be_read_no_server_starts_and_the_doctor_says_so
         assert (status, out) == (1, "")
         assert err.startswith("mysafe: ")
         assert err.count("\n") == 1
-
-

@@ -15,7 +15,6 @@ from tests.support.couple import couple
 from tests.support.file_client import FILES, RAW, fields_header
 from tests.support.judge import Left, kinds_of
 from tests.support.small_disk import COMMAND, Disk, kinds
-from tests.support.waiting import until
 from tests.support.writers import WRITERS, Writers, fields_of
 
 pytestmark = pytest.mark.sqlite("the disk of SQLite; a PostgreSQL server has its own")
@@ -108,10 +107,9 @@ def test_nothing_is_lost_or_half_when_the_disk_fills_up_among_writes(scene: Call
     writers = Writers(here.installation, here.tokens["owner"])
     writers.start()
     for _ in range(ROUNDS):
-        done, refused = len(writers.written.acknowledged()), len(writers.written.refused)
-        until(lambda: len(writers.written.acknowledged()) > done + 5 * WRITERS)
+        writers.wait_for_more(5 * WRITERS)
         here.disk.fill()
-        until(lambda: len(writers.written.refused) > refused + 5 * WRITERS)
+        writers.wait_for_refusals(5 * WRITERS)
         here.disk.clear()
     writers.stop()
     assert here.installation.stop() == 0

@@ -57,7 +57,7 @@ class _FullOs:
 
 def main() -> int:
     files = _Files() if _FLAG else None
-    directory.os = _FullOs()  # type: ignore[assignment]  # this is the fault
+    directory.os = _FullOs()  # type: ignore[assignment, attr-defined]  # this is the fault
     if os.environ.get("EAGER"):
         real_open = opening.open_vault
 

@@ -23,9 +23,9 @@ def main() -> int:
     sqlite_connection._PRAGMAS = tuple(pragmas)  # type: ignore[assignment]  # this is the fault
     sqlite_connection.SYNCHRONOUS_FULL = NUMBERS[wanted]
     if os.environ.get("BLOBS") == "unsynced":
-        directory.os = _CarelessOs()  # type: ignore[assignment]  # this is the fault
+        directory.os = _CarelessOs()  # type: ignore[assignment, attr-defined]  # this is the fault
     if os.environ.get("FSYNC") == "trusted":
-        sqlite_lane.SqliteEngine.__init__.__kwdefaults__["on_fatal"] = lambda: None
+        sqlite_lane.SqliteEngine.__init__.__kwdefaults__ = {"on_fatal": lambda: None}  # this is the fault
     return app.serve(load_settings({"port": int(sys.argv[2])}, os.environ, None))
 
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from http.client import HTTPConnection, HTTPException
 
 from tests.support.process import Installation, exchange
+from tests.support.waiting import until
 
 WRITERS = 4
 SHARED = [{"username": "friend", "can_edit": True}]
@@ -100,6 +101,16 @@ class Writers:
         """Begin to write."""
         for thread in self._threads:
             thread.start()
+
+    def wait_for_more(self, versions: int) -> None:
+        """Wait until so many more versions were acknowledged."""
+        done = len(self.written.acknowledged())
+        until(lambda: len(self.written.acknowledged()) >= done + versions)
+
+    def wait_for_refusals(self, versions: int) -> None:
+        """Wait until so many more versions were refused."""
+        done = len(self.written.refused)
+        until(lambda: len(self.written.refused) >= done + versions)
 
     def stop(self) -> None:
         """Let every client finish what it does, and write no more."""
