@@ -21,6 +21,7 @@ from tests.support.writers import Writers, Written
 
 KILLS = int(os.environ.get("KILLS", "20"))
 MOST_START_SECONDS = 5
+"""Of work until the first answer: on a machine with nothing else to do it is that many seconds by the clock."""
 
 
 class Run:
@@ -34,7 +35,8 @@ class Run:
 
     def round(self, seconds: float) -> None:
         """Serve, write, kill after `seconds`."""
-        self.starts.append(self.installation.start())
+        self.installation.start()
+        self.starts.append(self.installation.worked_seconds())
         writers = Writers(self.installation, self._tokens["owner"], name=len(self.starts), written=self.written)
         writers.start()
         time.sleep(seconds)
@@ -63,7 +65,7 @@ def test_no_acknowledged_write_is_lost_and_no_half_item_is_seen(run: Run) -> Non
     assert len(run.written.acknowledged()) >= KILLS
     assert {kind for kind, _ in run.written.histories} == {"password", "file"}
     assert run.written.refused == set()
-    assert min(run.starts) < MOST_START_SECONDS  # the best of them, as other work may hold up one or another
+    assert max(run.starts) < MOST_START_SECONDS
 
 
 EAGER = [sys.executable, "-m", "tests.support.eager_server"]
@@ -86,7 +88,11 @@ def test_the_judge_sees_what_is_lost_half_or_never_acknowledged(run: Run) -> Non
     del run.written.histories[key]
     assert kinds_of(run.complaints()) == {"half"}
     run.written.histories[key] = history
+    run.written.gone.add(key[1])
+    assert kinds_of(run.complaints()) == {"lost"}
+    run.written.gone.clear()
     stray = run.installation.data / "blobs" / "ff" / "stray"
     stray.parent.mkdir(parents=True, exist_ok=True)
     stray.write_bytes(b"the content of no file")
-    assert kinds_of(run.complaints()) == {"half"}
+    is_shared = run.installation.settings.is_on_postgresql  # then another server may be about to use it
+    assert kinds_of(run.complaints()) == (set() if is_shared else {"half"})

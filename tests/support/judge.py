@@ -81,6 +81,7 @@ class Left(NamedTuple):
             yield "half: contents without a file are left over"
 
     def _lost(self, listed: dict[Key, str]) -> Iterator[str]:
+        yield from (f"lost: {identifier} was not found by its writer" for identifier in sorted(self.written.gone))
         for key, history in self.written.histories.items():
             possible, is_acknowledged = self._possible(history)
             if key in listed and listed[key] not in possible:

@@ -96,6 +96,11 @@ class Installation:
         assert self._process is not None
         return self._process.pid
 
+    def worked_seconds(self) -> float:
+        """Return how long the server's process has worked so far, on whichever processors it got."""
+        fields = Path(f"/proc/{self.pid}/stat").read_text().rpartition(") ")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
     def kill(self) -> None:
         """End the server as a power switch would, as far as processes go."""
         self._end(signal.SIGKILL)

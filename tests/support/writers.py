@@ -15,6 +15,7 @@ from tests.support.waiting import until
 
 WRITERS = 4
 SHARED = [{"username": "friend", "can_edit": True}]
+NOT_FOUND = 400
 REFUSED = {503, 507}
 """Answers that say: nothing was changed. Any other one but success leaves open what happened."""
 
@@ -37,11 +38,13 @@ class Written:
     """All that writers did: the histories by kind and identifier, and the marks of items that
 
     `open`: were sent, and nobody was told what became of them; `refused`: were refused, or were refused as a version.
+    `gone` are identifiers of passwords that were acknowledged, and were not found when they should be changed.
     """
 
     histories: dict[tuple[str, str], History] = field(default_factory=dict)
     open: set[str] = field(default_factory=set)
     refused: set[str] = field(default_factory=set)
+    gone: set[str] = field(default_factory=set)
 
     def acknowledged(self) -> set[str]:
         """Return the marks of all versions that were acknowledged."""
@@ -152,6 +155,9 @@ class Writers:
         changed.open.add(mark)
         path = f"/api/mysafe/password/update/{changed.identifier}"
         answer = exchange(connection, "PUT", path, fields_of(mark), self._token)
+        if answer[0] == NOT_FOUND:
+            self.written.gone.add(changed.identifier)
+            raise _Unanswered
         if self._is_done(answer, 200, mark):
             changed.marks.append(mark)
         changed.open.discard(mark)
