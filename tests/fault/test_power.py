@@ -23,8 +23,10 @@ pytestmark = pytest.mark.sqlite("the files of SQLite; a PostgreSQL server has it
 
 
 @pytest.fixture(scope="module")
-def place(tmp_path_factory: pytest.TempPathFactory) -> Place:
-    return Place(tmp_path_factory.mktemp("power"))
+def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
+    made = Place(tmp_path_factory.mktemp("power"))
+    yield made
+    made.close()
 
 
 def judged(recording: Recording, count: int, about: str = "") -> Iterator[tuple[State, list[str]]]:
