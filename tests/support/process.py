@@ -8,7 +8,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from http.client import HTTPConnection
 from pathlib import Path
 
@@ -41,6 +41,7 @@ class Installation:
         environment: Mapping[str, str] | None = None,
         *,
         is_on_sqlite: bool = False,
+        is_made: bool = True,
     ) -> None:
         self.environment = dict(environment or {})
         self.data = directory / "data"
@@ -51,7 +52,8 @@ class Installation:
         self.port = free_port()
         self._serve = serve or [*COMMAND, "serve"]
         self._process: subprocess.Popen[bytes] | None = None
-        self.command("init")
+        if is_made:
+            self.command("init")
 
     def command(self, *arguments: str, stdin: str = "") -> str:
         """Run a command to its end and return its standard output."""
@@ -59,10 +61,10 @@ class Installation:
         assert status == 0, err
         return out
 
-    def attempt(self, *arguments: str, stdin: str = "") -> tuple[int, str, str]:
+    def attempt(self, *arguments: str, stdin: str = "", command: Sequence[str] = COMMAND) -> tuple[int, str, str]:
         """Run a command to its end and return its exit status, standard output and standard error."""
         done = subprocess.run(
-            [*COMMAND, *arguments],
+            [*command, *arguments],
             env=self.variables(),
             input=stdin,
             capture_output=True,
@@ -85,10 +87,19 @@ class Installation:
             time.sleep(0.02)
         return time.monotonic() - began
 
+    def serve_by(self, command: list[str]) -> None:
+        """Serve by another command from the next start on."""
+        self._serve = command
+
     @property
     def pid(self) -> int:
         assert self._process is not None
         return self._process.pid
+
+    def worked_seconds(self) -> float:
+        """Return how long the server's process has worked so far, on whichever processors it got."""
+        fields = Path(f"/proc/{self.pid}/stat").read_text().rpartition(") ")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
     def kill(self) -> None:
         """End the server as a power switch would, as far as processes go."""
@@ -140,6 +151,15 @@ class Installation:
         if self.settings.database is not None:
             own["MYSAFE_DATABASE"] = self.settings.database
         return {**os.environ, **UNTHROTTLED, **own, **self.environment}
+
+    def send(self, method: str, path: str, body: bytes, headers: Mapping[str, str]) -> int:
+        """Send bytes on a connection of their own and return the status."""
+        connection = HTTPConnection("127.0.0.1", self.port, timeout=20)
+        try:
+            connection.request(method, path, body, dict(headers))
+            return connection.getresponse().status
+        finally:
+            connection.close()
 
     def _answers(self) -> bool:
         try:

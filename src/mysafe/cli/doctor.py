@@ -78,7 +78,7 @@ def _vault(settings: Settings) -> list[Finding]:
         return [Finding(State.UNSAFE, "vault", explain(error).sentence)]
     if not entries:
         return [*findings, Finding(State.UNSAFE, "audit log", "it is empty: entries were removed outside the vault")]
-    return [*findings, Finding(State.OK, "vault", f"it opens; its newest audit entry is number {entries[-1].id}")]
+    return [*findings, health.newest_entry(entries[-1].id, entries[-1].at_ms / 1000, time.time())]
 
 
 def _backups(settings: Settings) -> list[Finding]:
