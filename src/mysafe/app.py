@@ -3,6 +3,7 @@
 
 import ctypes
 import gc
+import os
 import resource
 import signal
 import ssl
@@ -15,11 +16,20 @@ import uvicorn
 
 from mysafe.config import Settings
 from mysafe.crypto.aead import SealBroken
+from mysafe.crypto.root_key.handed import HandedRoot
 from mysafe.crypto.root_key.provider import RootKeyRefused
+from mysafe.domain.actions import Action
 from mysafe.domain.errors import Sealed
 from mysafe.domain.files import FileBounds
 from mysafe.making import InitRefused, alone_in
-from mysafe.opening import begin_unsealing, file_shelf, is_opened_by_people, open_vault, root_provider
+from mysafe.opening import (
+    begin_unsealing,
+    file_shelf,
+    is_opened_by_people,
+    open_handed,
+    open_vault,
+    root_provider,
+)
 from mysafe.protocol.compatibility import Compatibility
 from mysafe.server.api.admission import Admission, Rates
 from mysafe.server.api.call import Answer
@@ -30,12 +40,18 @@ from mysafe.server.limits import ConnectionLimits, limited_protocol
 from mysafe.server.logs import log_to_stderr
 from mysafe.server.origin import Proxies
 from mysafe.server.routes import OPEN_OPERATIONS, OPERATIONS, Routes
-from mysafe.server.sealing.control import ControlRefused, ControlSocket
-from mysafe.server.sealing.custodian import Custodian, Served, Worker
-from mysafe.server.sealing.gate import Gate
+from mysafe.server.sealing.control import ControlListener, ControlRefused, ControlSocket
+from mysafe.server.sealing.custodian import Custodian, Served, record
+from mysafe.server.sealing.gate import Gate, OpenApi
+from mysafe.server.workers.foreman import Duty, Foreman, tell_when_serving
+from mysafe.server.workers.listening import listen
 from mysafe.services import health
+from mysafe.services.background.chores import Chore
+from mysafe.services.background.expired_tokens import ExpiredTokens
+from mysafe.services.background.rounds import Rounds
 from mysafe.services.files.collector import Collector
 from mysafe.services.keys import KeysRefused
+from mysafe.services.root.unsealing import Unsealing
 from mysafe.services.rotation.epochs import RotationRefused
 from mysafe.services.rotation.pulse import Pulse
 from mysafe.services.vault import Vault
@@ -117,25 +133,39 @@ def sealed_gate(settings: Settings) -> Gate:
     return Gate(refuse)
 
 
-Beside = Callable[[Vault], Sequence[Worker]]
-"""Begin what is done besides serving, as long as the vault is open."""
+Beside = Callable[[Vault], Sequence[Chore]]
+"""Return further chores of a server, while its vault is open."""
 
 
-def nothing(vault: Vault) -> Sequence[Worker]:
-    """Do nothing besides serving."""
+def nothing(vault: Vault) -> Sequence[Chore]:
+    """Return no further chore."""
     return ()
 
 
-def custodian(settings: Settings, gate: Gate, beside: Beside = nothing) -> Custodian:
-    """Return what opens and seals the vault behind a gate."""
+def rounds(vault: Vault, settings: Settings, beside: Beside) -> Rounds:
+    """Begin the background work of an open vault: the one list of it (decision 0020)."""
+    collector = Collector(vault, file_shelf(vault, settings))
+    if not vault.engine.is_shared:
+        collector.begin_alone()
+    return Rounds(vault.engine.leadership(), (collector, ExpiredTokens(vault), *beside(vault)))
+
+
+def custodian(
+    settings: Settings, gate: Gate, beside: Beside = nothing, handed: HandedRoot | None = None
+) -> Custodian[OpenApi]:
+    """Return what opens and seals the vault behind a gate; with what was `handed` over, nobody has to type anything."""
 
     def serve_it(vault: Vault) -> Served:
-        collector = Collector(vault, file_shelf(vault, settings), is_alone=not vault.engine.is_shared)
-        workers: tuple[Worker, ...] = (collector, Pulse(vault, root_provider(settings)), *beside(vault))
+        workers = (rounds(vault, settings, beside), Pulse(vault, root_provider(settings)))
         return Served(vault, asgi_app(vault, settings), workers)
 
-    begin = partial(begin_unsealing, settings) if is_opened_by_people(settings) else None
-    return Custodian(gate, serve_it, partial(open_vault, settings), begin, REFUSALS)
+    if handed is not None:
+        return Custodian(gate, serve_it, partial(open_handed, settings, handed), None, REFUSALS)
+    return Custodian(gate, serve_it, partial(open_vault, settings), _unsealing(settings), REFUSALS)
+
+
+def _unsealing(settings: Settings) -> Callable[[], Unsealing] | None:
+    return partial(begin_unsealing, settings) if is_opened_by_people(settings) else None
 
 
 def web_server(application: Application, settings: Settings) -> uvicorn.Server:
@@ -174,6 +204,8 @@ def serve(settings: Settings, beside: Beside = nothing) -> int:
         raise StartRefused(f"the clock is wrong: {clock.text}")
     log_to_stderr()
     _harden()
+    if settings.workers > 1:
+        return _serve_by_workers(settings, beside)
     if settings.is_on_postgresql or not settings.data.is_dir():
         return _serve(settings, beside)  # which says what is missing; and other servers may serve the same database
     with alone_in(settings.data, StartRefused(f"another server serves the vault in {settings.data}")):
@@ -185,12 +217,7 @@ def _serve(settings: Settings, beside: Beside) -> int:
     keeper = custodian(settings, gate, beside)
     keeper.start()
     try:
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, _noticed)  # uvicorn stops on them, then raises them again
-        gc.collect()
-        gc.freeze()
-        gc.set_threshold(*GC_THRESHOLDS)
-        server = web_server(gate, settings)
+        server = _prepared_server(gate, settings)
         control = ControlSocket(settings.data, keeper.handle)
         try:
             server.run()
@@ -201,8 +228,78 @@ def _serve(settings: Settings, beside: Beside) -> int:
     return 0 if server.started else 1
 
 
+def _prepared_server(gate: Gate, settings: Settings) -> uvicorn.Server:
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _noticed)  # uvicorn stops on them, then raises them again
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(*GC_THRESHOLDS)
+    return web_server(gate, settings)
+
+
 def _noticed(number: int, frame: object) -> None:
     """Let the server's own handler do the work."""
+
+
+class _Handed:
+    """An open vault as the foreman of several workers has it: nothing but the root key, for those that serve."""
+
+    def __init__(self, settings: Settings, vault: Vault) -> None:
+        self._settings = settings
+        self.api = vault.keychain.handed(settings.root_provider)
+        vault.close()  # what is forked has one thread
+
+    def record(self, action: Action) -> None:
+        """Record that the vault is sealed."""
+        vault = open_handed(self._settings, self.api)
+        try:
+            record(vault, action)
+        finally:
+            vault.close()
+
+    def close(self) -> None:
+        """Do nothing: the vault is closed."""
+
+
+def _serve_by_workers(settings: Settings, beside: Beside) -> int:
+    """Keep several processes that serve; each of them returns from here as well, at its own end."""
+    if not settings.is_on_postgresql:
+        raise StartRefused(
+            "a SQLite vault is served by one process: set workers to 1,"
+            " or move the vault to PostgreSQL with mysafe migrate-database"
+        )
+    try:
+        sockets = listen(settings.host, settings.port)
+    except OSError as error:
+        raise StartRefused(f"cannot listen on {settings.host} port {settings.port}: {error.strerror}") from None
+    foreman: Foreman[HandedRoot] = Foreman(settings.workers, sockets)
+    begin = _unsealing(settings)
+    keeper = Custodian(foreman, partial(_Handed, settings), partial(open_vault, settings), begin, REFUSALS)
+    keeper.start()
+    control = ControlListener(settings.data, keeper.handle)
+    outcome = foreman.run(control)
+    if isinstance(outcome, Duty):
+        return _work(settings, beside, outcome)
+    control.close()
+    keeper.close()
+    foreman.dismiss()
+    return outcome
+
+
+def _work(settings: Settings, beside: Beside, duty: Duty[HandedRoot]) -> int:
+    """Serve as one of several workers."""
+    os.environ.pop("NOTIFY_SOCKET", None)  # the service manager listens to the foreman
+    gate = sealed_gate(settings)
+    keeper = custodian(settings, gate, beside, duty.api)
+    if duty.api is not None:
+        keeper.start()
+    try:
+        server = _prepared_server(gate, settings)
+        tell_when_serving(server, duty.tell_ready)
+        server.run(duty.sockets)
+    finally:
+        keeper.close()
+    return 0 if server.started else 1
 
 
 def _harden() -> None:

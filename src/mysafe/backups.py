@@ -20,7 +20,7 @@ from mysafe.services.backup import restoring, taking
 from mysafe.services.backup.archive import DATABASE, BackupRefused, Manifest
 from mysafe.services.backup.opening import Opened
 from mysafe.services.backup.restoring import Opening
-from mysafe.services.backup.schedule import Schedule, Scheduler
+from mysafe.services.backup.schedule import DailyBackup, Schedule
 from mysafe.services.backup.streams import scratch, sync_directory
 from mysafe.services.backup.taking import Sealing
 from mysafe.services.vault import Vault
@@ -176,13 +176,13 @@ def schedule(settings: Settings) -> Schedule | None:
     return Schedule(settings.backup_directory, settings.backup_at, settings.backup_keep)
 
 
-def schedulers(settings: Settings, vault: Vault) -> tuple[Scheduler, ...]:
-    """Begin to take the backups of the schedule, if there is one, as long as a vault is open."""
+def chores(settings: Settings, vault: Vault) -> tuple[DailyBackup, ...]:
+    """Return the chore of taking the backups of the schedule, if there is one, while a vault is open."""
     planned = schedule(settings)
     if planned is None:
         return ()
     sealing = Sealing(recipient=settings.backup_recipient)
-    return (Scheduler(planned, lambda path: take(settings, path, sealing, vault=vault)),)
+    return (DailyBackup(planned, lambda path: take(settings, path, sealing, vault=vault)),)
 
 
 class Last(NamedTuple):

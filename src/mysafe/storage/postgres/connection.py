@@ -72,14 +72,18 @@ class _Prepared(NamedTuple):
     order: tuple[int, ...]
 
 
-def connect(text: str) -> "Connection":
+def connect(text: str, *, answer_seconds: float = ANSWER_SECONDS) -> "Connection":
     """Return a connection to a server that may be used, ready for units.
+
+    Args:
+        text: what the driver needs to connect.
+        answer_seconds: after so long without an answer the server is gone.
 
     Raises:
         DatabaseUnreachable: nobody answers, or not to us.
         StorageRefused: the server is not durable, too old or a standby.
     """
-    connection = Connection(open_link(text))
+    connection = Connection(open_link(text), answer_seconds)
     try:
         *_, result = connection.exchange([Call(_SESSION), Call(SERVER)])
     except (Broken, Failed):
@@ -104,8 +108,9 @@ def open_link(text: str) -> PGconn:
 class Connection:
     """A connection for one thread."""
 
-    def __init__(self, link: PGconn) -> None:
+    def __init__(self, link: PGconn, answer_seconds: float = ANSWER_SECONDS) -> None:
         self._link = link
+        self._answer_seconds = answer_seconds
         self._prepared: dict[str, _Prepared] = {}
         self._names = 0
         self._poll = select.poll()
@@ -165,7 +170,7 @@ class Connection:
         results: list[PGresult] = []
         is_sent = link.flush() == 0
         while not self._has_taken_all(results):
-            if not (self._poll if is_sent else self._poll_both).poll(ANSWER_SECONDS * 1000):
+            if not (self._poll if is_sent else self._poll_both).poll(self._answer_seconds * 1000):
                 raise Broken
             link.consume_input()
             is_sent = is_sent or link.flush() == 0

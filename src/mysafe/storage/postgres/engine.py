@@ -5,11 +5,12 @@ import threading
 from typing import ClassVar, Self
 
 from mysafe.domain.errors import DatabaseUnreachable
-from mysafe.storage.engine import Engine, StorageRefused, Unit
+from mysafe.storage.engine import Engine, Leadership, StorageRefused, Unit
 from mysafe.storage.hosting import Host
 from mysafe.storage.postgres.address import connection_text
 from mysafe.storage.postgres.connection import connect, open_link
 from mysafe.storage.postgres.lane import Lane, Shared
+from mysafe.storage.postgres.leadership import LeadershipByLock
 from mysafe.storage.postgres.migration import has_vault, migrate
 from mysafe.storage.postgres.transaction import Numbers
 from mysafe.storage.postgres.waiting import PATIENCE_SECONDS, Waiting
@@ -30,6 +31,7 @@ class PostgresEngine(Engine):
 
     def __init__(self, text: str, *, connections: int = CONNECTIONS, patience: float = PATIENCE_SECONDS) -> None:
         shared = Shared(Numbers(), {}, threading.Lock())
+        self._text = text
         self._waiting = Waiting(patience=patience)
         self._lanes = [Lane(self._waiting, text, shared) for _ in range(connections)]
 
@@ -69,6 +71,10 @@ class PostgresEngine(Engine):
 
     def run_units_on(self, host: Host | None) -> None:
         """Do nothing: a unit waits for the server several times, and an event loop must not wait."""
+
+    def leadership(self) -> Leadership:
+        """Return the leadership of a lock in the database; see `Engine.leadership`."""
+        return LeadershipByLock(self._text)
 
     def close(self) -> None:
         """Finish what is queued and close the connections."""

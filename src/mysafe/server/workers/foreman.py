@@ -1,0 +1,320 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The foreman of several workers: starts them, replaces those that end, and ends them.
+
+Workers are forks of a process that has one thread and serves nobody. So they have what it has: the sockets it listens
+on, and what opens the vault, which is handed to nobody in any other way. They end when the foreman is gone, however it
+ended. A new state of the vault, open or sealed, is a new generation of workers.
+"""
+
+import logging
+import os
+import select
+import signal
+import socket
+import threading
+import time
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Generic, NamedTuple, Protocol, TypeVar
+
+import uvicorn
+
+_log = logging.getLogger("mysafe.server")
+
+T = TypeVar("T")
+
+START_SECONDS = 60.0
+"""How long a new generation may take until it serves."""
+
+SETTLED_SECONDS = 10.0
+"""A worker that ends sooner than this after its start counts as a failed start."""
+
+SHORTEST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.5, 30.0
+"""How long the foreman waits after a failed start; twice as long after each further one."""
+
+MOST_FAILURES = 6
+"""After so many failed starts in a row, with no worker left, the foreman gives up."""
+
+_NUDGE_SECONDS = 1.0
+_OURS = (signal.SIGINT, signal.SIGTERM)
+
+
+class Control(Protocol):
+    """Where somebody on this machine asks for something."""
+
+    def fileno(self) -> int:
+        """Return what is readable when somebody does."""
+
+    def serve_one(self) -> None:
+        """Serve who came."""
+
+    def leave(self) -> None:
+        """Let go of it in a worker."""
+
+
+class Duty(NamedTuple, Generic[T]):
+    """What a worker is there for: `api` is what the foreman opened to, None while the vault is sealed.
+
+    `tell_ready` is called once, when it serves. It accepts from `sockets`.
+    """
+
+    api: T | None
+    sockets: list[socket.socket]
+    tell_ready: Callable[[], None]
+
+
+class _Born(BaseException):
+    """Leads a worker out of what the foreman was doing when it was forked. Nothing on the way may catch it."""
+
+    def __init__(self, duty: Duty[object]) -> None:
+        super().__init__()
+        self.duty = duty
+
+
+class _Worker:
+    """A living worker, as the foreman sees it. `ready_end` is readable when it serves, or has ended."""
+
+    def __init__(self, pid: int, generation: int, ready_end: int) -> None:
+        self.pid = pid
+        self.generation = generation
+        self.ready_end = ready_end
+        self.began = time.monotonic()
+        self.is_ready = False
+
+    def tell(self, number: int) -> None:
+        os.kill(self.pid, number)  # it is our child and not waited for yet, so the number is still its own
+
+    def hear(self) -> None:
+        """Note that it serves, if it said so."""
+        if not self.is_ready and _readable([self.ready_end], 0) and os.read(self.ready_end, 1):
+            self.is_ready = True
+
+
+class Foreman(Generic[T]):
+    """Keep `number` workers. `open` and `close` are as those of a gate; before `run` they only say how to begin."""
+
+    def __init__(self, number: int, sockets: Sequence[socket.socket]) -> None:
+        self._number = number
+        self._sockets = list(sockets)
+        self._api: T | None = None
+        self._generation = 0
+        self._workers: list[_Worker] = []
+        self._is_running = False
+        self._told: list[int] = []
+        self._failures = 0
+        self._not_before = 0.0
+        self._wake, self._wake_end = socket.socketpair()
+        self._life, self._life_end = os.pipe()
+        self._control: Control | None = None
+
+    # -- the vault opens and closes ------------------------------------------------------------------------------------
+
+    def open(self, api: T) -> None:
+        """Let workers serve an open vault, and those that served a sealed one end."""
+        self._api = api
+        self._begin_generation()
+        if self._is_running:
+            self._fill()
+            self._until(self._is_complete, START_SECONDS)
+            self._end_others()
+
+    def close(self, seconds: float) -> bool:
+        """End all workers, and let others say that the vault is sealed; return whether they ended in time."""
+        self._api = None
+        self._begin_generation()
+        if not self._is_running:
+            return True
+        self._end_others()
+        self._fill()
+        is_empty = self._until(lambda: not self._others(), seconds)
+        for worker in self._others():
+            worker.tell(signal.SIGKILL)
+        self._until(lambda: not self._others(), seconds)
+        return is_empty
+
+    # -- the life of the server ----------------------------------------------------------------------------------------
+
+    def run(self, control: Control) -> "int | Duty[T]":
+        """Keep the workers until SIGINT or SIGTERM, and return the exit status; in each worker return its duty."""
+        self._control = control
+        try:
+            self._take_signals()
+            self._is_running = True
+            return self._serve(control)
+        except _Born as born:
+            return born.duty  # type: ignore[return-value]  # it was made of what this foreman has
+        except BaseException:
+            for worker in self._workers:
+                worker.tell(signal.SIGKILL)
+            raise
+
+    def _serve(self, control: Control) -> int:
+        self._fill()
+        is_complete = self._until(lambda: self._is_complete() or bool(self._failures), START_SECONDS)
+        if not self._told and (self._failures or not is_complete):
+            _log.error("the workers cannot be started: the lines above say why")
+            return self._end(status=1)
+        _log.info("%d workers serve", self._number)
+        while not self._told:
+            self._turn(control)
+            self._fill()
+            if self._failures >= MOST_FAILURES and not any(worker.is_ready for worker in self._workers):
+                _log.error("no worker is left, and none can be started: gave up after %d tries", self._failures)
+                return self._end(status=1)
+        return self._end(status=0)
+
+    def dismiss(self) -> None:
+        """Let go of the sockets, after the end."""
+        for one in (*self._sockets, self._wake, self._wake_end):
+            one.close()
+        for end in (self._life, self._life_end):
+            os.close(end)
+
+    def _end(self, status: int) -> int:
+        """End all workers, and return the exit status: what is given, 1 if one of them failed to end well."""
+        self._begin_generation()
+        is_forced = False
+        while self._workers:
+            self._end_others()  # again and again: one that is just beginning may not hear it
+            if self._told.count(signal.SIGINT) > 1 and not is_forced:
+                is_forced = True
+                for worker in self._workers:
+                    worker.tell(signal.SIGINT)
+            self._turn(None, _NUDGE_SECONDS)
+            status = status or int(self._failures > 0)
+        return status
+
+    # -- workers -------------------------------------------------------------------------------------------------------
+
+    def _begin_generation(self) -> None:
+        self._generation += 1
+        self._failures, self._not_before = 0, 0.0
+
+    def _current(self) -> list[_Worker]:
+        return [worker for worker in self._workers if worker.generation == self._generation]
+
+    def _others(self) -> list[_Worker]:
+        return [worker for worker in self._workers if worker.generation != self._generation]
+
+    def _is_complete(self) -> bool:
+        current = self._current()
+        return len(current) == self._number and all(worker.is_ready for worker in current)
+
+    def _end_others(self) -> None:
+        for worker in self._others():
+            worker.tell(signal.SIGTERM)
+
+    def _fill(self) -> None:
+        """Start the workers that are missing, unless it is too soon after one that failed."""
+        while len(self._current()) < self._number and time.monotonic() >= self._not_before:
+            self._start()
+
+    def _start(self) -> None:
+        ready, tell = os.pipe()
+        signal.pthread_sigmask(signal.SIG_BLOCK, _OURS)  # one that comes now is for us, not for the new process
+        pid = os.fork()
+        if pid == 0:
+            self._become_worker(ready)
+            raise _Born(Duty(self._api, self._sockets, partial(_tell, tell)))
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, _OURS)
+        os.close(tell)
+        self._workers.append(_Worker(pid, self._generation, ready))
+
+    def _become_worker(self, ready: int) -> None:
+        """Let go of what is the foreman's, in a new process."""
+        signal.set_wakeup_fd(-1)
+        for number in (*_OURS, signal.SIGCHLD):
+            signal.signal(number, signal.SIG_DFL)
+        os.setpgid(0, 0)  # Ctrl-C is for the foreman, who tells us once
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, _OURS)
+        for end in (ready, self._life_end, *(worker.ready_end for worker in self._workers)):
+            os.close(end)
+        for one in (self._wake, self._wake_end):
+            one.close()
+        if self._control is not None:
+            self._control.leave()
+        threading.Thread(target=_end_with, args=(self._life,), name="foreman's life", daemon=True).start()
+
+    # -- what happens --------------------------------------------------------------------------------------------------
+
+    def _take_signals(self) -> None:
+        for end in (self._wake, self._wake_end):
+            end.settimeout(0.0)
+        signal.set_wakeup_fd(self._wake_end.fileno())
+        for number in _OURS:
+            signal.signal(number, lambda number, _: self._told.append(number))
+        signal.signal(signal.SIGCHLD, lambda number, _: None)
+
+    def _until(self, is_so: Callable[[], bool], seconds: float) -> bool:
+        """Wait until something is so, for so many seconds, or until the server is told to end; return whether it is."""
+        until = time.monotonic() + seconds
+        while not is_so() and not self._told and (left := until - time.monotonic()) > 0:
+            self._turn(None, left)
+        return is_so()
+
+    def _turn(self, control: Control | None, seconds: float = LONGEST_PAUSE_SECONDS) -> None:
+        """Wait until something happens, and take note of it."""
+        pause = self._not_before - time.monotonic()
+        seconds = min(seconds, pause) if pause > 0 else seconds
+        ends = [worker.ready_end for worker in self._workers if not worker.is_ready]
+        found = _readable([self._wake.fileno(), *ends, *([control.fileno()] if control else [])], seconds)
+        if self._wake.fileno() in found:
+            self._wake.recv(4096)
+        for worker in list(self._workers):
+            worker.hear()
+            self._look_whether_ended(worker)
+        if control is not None and control.fileno() in found:
+            _serve_one(control)
+
+    def _look_whether_ended(self, worker: _Worker) -> None:
+        pid, status = os.waitpid(worker.pid, os.WNOHANG)
+        if pid == 0:
+            return
+        self._workers.remove(worker)
+        os.close(worker.ready_end)
+        code = os.waitstatus_to_exitcode(status)
+        if worker.generation != self._generation:
+            if code not in {0, -signal.SIGTERM, -signal.SIGKILL}:
+                self._failures += 1
+                _log.error("the worker %d ended with status %d", worker.pid, code)
+            return
+        has_failed = not worker.is_ready or time.monotonic() - worker.began < SETTLED_SECONDS
+        self._failures = self._failures + 1 if has_failed else 0
+        pause = min(SHORTEST_PAUSE_SECONDS * 2.0 ** (self._failures - 1), LONGEST_PAUSE_SECONDS) if has_failed else 0.0
+        self._not_before = time.monotonic() + pause
+        _log.error("the worker %d ended by itself with status %d", worker.pid, code)
+
+
+def _serve_one(control: Control) -> None:
+    try:
+        control.serve_one()
+    except OSError:
+        pass  # the connection failed before it began
+
+
+def tell_when_serving(server: uvicorn.Server, tell: Callable[[], None]) -> None:
+    """Let a server call a function once, when it accepts connections."""
+
+    async def told() -> None:
+        tell()
+
+    # uvicorn calls it as soon as it serves, and then not before so many seconds are over.
+    server.config.callback_notify, server.config.timeout_notify = told, 10**9
+
+
+def _readable(ends: list[int], seconds: float) -> set[int]:
+    poll = select.poll()
+    for end in ends:
+        poll.register(end, select.POLLIN)
+    return {end for end, _ in poll.poll(max(0.0, seconds) * 1000)}
+
+
+def _tell(end: int) -> None:
+    os.write(end, b"r")
+    os.close(end)
+
+
+def _end_with(life: int) -> None:
+    """End this process as it is asked to end, when nobody holds the other end any more."""
+    os.read(life, 1)
+    os.kill(os.getpid(), signal.SIGTERM)
