@@ -115,6 +115,13 @@ class Engine(ABC):
     def run_units_on(self, host: Host | None) -> None:
         """Let the units that may write run on the host's thread, and settle them there; None: on ours."""
 
+    def wait_for_earlier(self, seconds: float) -> bool:
+        """Return True when every transaction that has begun by now is over, False if some are not in so many seconds.
+
+        Where a transaction that writes is alone, there is nothing to wait for. Raises DatabaseUnreachable.
+        """
+        return True
+
     def leadership(self) -> Leadership:
         """Return what tells whether this process leads; it tries to from now on, until that is closed."""
         return Alone()

@@ -7,6 +7,7 @@ from typing import ClassVar, Self
 from mysafe.domain.errors import DatabaseUnreachable
 from mysafe.storage.engine import Engine, Leadership, StorageRefused, Unit
 from mysafe.storage.hosting import Host
+from mysafe.storage.postgres import earlier
 from mysafe.storage.postgres.address import connection_text
 from mysafe.storage.postgres.connection import connect, open_link
 from mysafe.storage.postgres.lane import Lane, Shared
@@ -71,6 +72,10 @@ class PostgresEngine(Engine):
 
     def run_units_on(self, host: Host | None) -> None:
         """Do nothing: a unit waits for the server several times, and an event loop must not wait."""
+
+    def wait_for_earlier(self, seconds: float) -> bool:
+        """Wait for the transactions of all servers; see `Engine.wait_for_earlier`."""
+        return earlier.wait_for_earlier(self._text, seconds)
 
     def leadership(self) -> Leadership:
         """Return the leadership of a lock in the database; see `Engine.leadership`."""
