@@ -43,7 +43,7 @@ from mysafe.server.routes import OPEN_OPERATIONS, OPERATIONS, Routes
 from mysafe.server.sealing.control import ControlListener, ControlRefused, ControlSocket
 from mysafe.server.sealing.custodian import Custodian, Served, record
 from mysafe.server.sealing.gate import Gate, OpenApi
-from mysafe.server.workers.foreman import Duty, Foreman, tell_when_serving
+from mysafe.server.workers.foreman import Duty, Foreman, obey
 from mysafe.server.workers.listening import listen
 from mysafe.services import health
 from mysafe.services.background.chores import Chore
@@ -295,7 +295,7 @@ def _work(settings: Settings, beside: Beside, duty: Duty[HandedRoot]) -> int:
         keeper.start()
     try:
         server = _prepared_server(gate, settings)
-        tell_when_serving(server, duty.tell_ready)
+        obey(server, duty.tell_ready)
         server.run(duty.sockets)
     finally:
         keeper.close()

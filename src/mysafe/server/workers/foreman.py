@@ -35,6 +35,12 @@ SHORTEST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.5, 30.0
 MOST_FAILURES = 6
 """After so many failed starts in a row, with no worker left, the foreman gives up."""
 
+OUSTING_SECONDS = 5.0
+"""How long workers of a sealed vault may take to end when others serve the open one."""
+
+OUST = signal.SIGUSR1
+"""Tells a worker to end because others take its place: at once, whatever a load balancer has noticed."""
+
 _NUDGE_SECONDS = 1.0
 _OURS = (signal.SIGINT, signal.SIGTERM)
 
@@ -116,7 +122,7 @@ class Foreman(Generic[T]):
         if self._is_running:
             self._fill()
             self._until(self._is_complete, START_SECONDS)
-            self._end_others()
+            self._oust_others(OUSTING_SECONDS)
 
     def close(self, seconds: float) -> bool:
         """End all workers, and let others say that the vault is sealed; return whether they ended in time."""
@@ -124,13 +130,9 @@ class Foreman(Generic[T]):
         self._begin_generation()
         if not self._is_running:
             return True
-        self._end_others()
+        self._tell_others(OUST)
         self._fill()
-        is_empty = self._until(lambda: not self._others(), seconds)
-        for worker in self._others():
-            worker.tell(signal.SIGKILL)
-        self._until(lambda: not self._others(), seconds)
-        return is_empty
+        return self._oust_others(seconds)
 
     # -- the life of the server ----------------------------------------------------------------------------------------
 
@@ -175,7 +177,7 @@ class Foreman(Generic[T]):
         self._begin_generation()
         is_forced = False
         while self._workers:
-            self._end_others()  # again and again: one that is just beginning may not hear it
+            self._tell_others(signal.SIGTERM)  # again and again: one that is just beginning may not hear it
             if self._told.count(signal.SIGINT) > 1 and not is_forced:
                 is_forced = True
                 for worker in self._workers:
@@ -200,9 +202,20 @@ class Foreman(Generic[T]):
         current = self._current()
         return len(current) == self._number and all(worker.is_ready for worker in current)
 
-    def _end_others(self) -> None:
+    def _tell_others(self, number: int) -> None:
         for worker in self._others():
-            worker.tell(signal.SIGTERM)
+            worker.tell(number)
+
+    def _oust_others(self, seconds: float) -> bool:
+        """Let the workers before this generation end; return whether they did within so many seconds."""
+        until = time.monotonic() + seconds
+        while self._others() and not self._told and time.monotonic() < until:
+            self._tell_others(OUST)  # again and again, as above
+            self._turn(None, min(_NUDGE_SECONDS, max(0.0, until - time.monotonic())))
+        is_empty = not self._others()
+        self._tell_others(signal.SIGKILL)
+        self._until(lambda: not self._others(), OUSTING_SECONDS)
+        return is_empty
 
     def _fill(self) -> None:
         """Start the workers that are missing, unless it is too soon after one that failed."""
@@ -274,7 +287,7 @@ class Foreman(Generic[T]):
         os.close(worker.ready_end)
         code = os.waitstatus_to_exitcode(status)
         if worker.generation != self._generation:
-            if code not in {0, -signal.SIGTERM, -signal.SIGKILL}:
+            if code not in {0, -signal.SIGTERM, -OUST, -signal.SIGKILL}:
                 self._failures += 1
                 _log.error("the worker %d ended with status %d", worker.pid, code)
             return
@@ -292,12 +305,16 @@ def _serve_one(control: Control) -> None:
         pass  # the connection failed before it began
 
 
-def tell_when_serving(server: uvicorn.Server, tell: Callable[[], None]) -> None:
-    """Let a server call a function once, when it accepts connections."""
+def obey(server: uvicorn.Server, tell: Callable[[], None]) -> None:
+    """Let the server of a worker call a function once, when it accepts connections, and end when it is ousted."""
 
     async def told() -> None:
         tell()
 
+    def ousted(number: int, frame: object) -> None:
+        server.should_exit = True
+
+    signal.signal(OUST, ousted)
     # uvicorn calls it as soon as it serves, and then not before so many seconds are over.
     server.config.callback_notify, server.config.timeout_notify = told, 10**9
 
