@@ -6,6 +6,8 @@ provider (key file, …)  wraps  root key  seals  keyring  holds the working key
 
 import json
 import logging
+import threading
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import sha256
@@ -27,6 +29,9 @@ _security = logging.getLogger("mysafe.security")
 
 DAILY_SLOT = 1
 """The slot that opens the vault at every start."""
+
+LONGEST_LOOK_SECONDS = 60.0
+"""How long keys are kept after newer ones came, for transactions that began before."""
 
 
 _KEYS = {"keyfile": "key file", "passphrase": "passphrase", "recovery": "recovery code", "shamir": "shares"}
@@ -135,6 +140,8 @@ class Keychain:
     def __init__(self, root: OpenRoot) -> None:
         self.current = root.keys
         self._before: VaultKeys | None = None
+        self._taken_at = 0.0
+        self._taking = threading.Lock()
         self._root_key = root.root_key
 
     def __repr__(self) -> str:
@@ -201,12 +208,16 @@ class Keychain:
         return HandedRoot(provider, self._root_key)
 
     def forget_before(self) -> None:
-        """Let go of the keys before the current ones: no transaction is left that could need them."""
-        self._before = None
+        """Let go of the keys before the current ones, if no transaction is left that could need them."""
+        with self._taking:
+            if time.monotonic() - self._taken_at > LONGEST_LOOK_SECONDS:
+                self._before = None
 
     def _take(self, keys: VaultKeys) -> None:
-        if keys.version > self.current.version:
-            self._before, self.current = self.current, keys
+        with self._taking:  # two threads may have loaded the same keyring: the second must not displace `_before`
+            if keys.version > self.current.version:
+                self._before, self.current = self.current, keys
+                self._taken_at = time.monotonic()
 
 
 def find_slot(tx: Transaction, provider: str) -> SlotRow:

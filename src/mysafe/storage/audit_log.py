@@ -3,7 +3,7 @@
 
 from typing import NamedTuple
 
-from sqlalchemy import bindparam, func, insert, select
+from sqlalchemy import bindparam, func, insert, select, text
 
 from mysafe.domain.errors import AuditUnwritable, Unavailable
 from mysafe.storage.engine import Transaction, UniqueClash
@@ -34,8 +34,7 @@ _APPEND = compile_statement(insert(audit).values({name: bindparam(name) for name
     failure=AuditUnwritable
 )
 _COUNT = compile_statement(select(func.count()).select_from(audit), ())
-_LAST = compile_statement(select(func.max(audit.c.id)), ())
-_AFTER = compile_statement(select(audit).where(audit.c.id > bindparam("after")).order_by(audit.c.id), ("after",))
+_NEWEST = compile_statement(select(audit).order_by(audit.c.id.desc()).suffix_with(text("LIMIT :most")), ("most",))
 
 
 def append(tx: Transaction, row: AuditRow) -> None:
@@ -47,11 +46,8 @@ def append(tx: Transaction, row: AuditRow) -> None:
 
 
 def newest(tx: Transaction, limit: int) -> list[AuditRow]:
-    """Return the newest rows, at most `limit`, ascending by id. Ids have no gaps but those of failed commits."""
-    (last,) = tx.rows(_LAST)[0]
-    if last is None:
-        return []
-    return [_audit_row(row) for row in tx.rows(_AFTER, int(str(last)) - limit)]
+    """Return the newest rows, at most `limit`, ascending by id."""
+    return [_audit_row(row) for row in reversed(tx.rows(_NEWEST, limit))]
 
 
 def count(tx: Transaction) -> int:

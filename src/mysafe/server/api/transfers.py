@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any, NamedTuple, TypeVar
 
-from mysafe.domain.errors import SlowBody, TooLarge, VaultError
+from mysafe.domain.errors import DatabaseUnreachable, DeadlinePassed, SlowBody, TooLarge, VaultError
 from mysafe.domain.files import EXTRA_BYTES, FileBounds, StoredContent, Ticket
 from mysafe.server.api.body import GRACE_SECONDS, ClientGone
 from mysafe.server.api.call import Answer, Outgoing, Reception, Step
@@ -83,7 +83,8 @@ class Transfers:
         with self._places.take() as place:
             if (known := who()) is not None:  # by the token; otherwise only the first unit finds out
                 place.give_to(known)
-            ticket: Ticket = await run(Step(reception.begin, _never))
+            blob_id = uploads.new_blob_id()
+            ticket = await self._begun(reception, blob_id, run)
             filling: Filling | None = None
             try:
                 place.give_to(who() or NOBODY_KNOWN)
@@ -95,7 +96,7 @@ class Transfers:
                     raise RuntimeError("an upload ends with its answer")
                 return answer
             except BaseException:
-                await self._drop(filling, ticket)
+                await self._drop(filling, blob_id)
                 raise
 
     async def open(self, outgoing: Outgoing, who: Who) -> Opened:
@@ -170,12 +171,22 @@ class Transfers:
         finally:
             await asyncio.wait((writing,))
 
-    async def _drop(self, filling: Filling | None, ticket: Ticket) -> None:
+    async def _begun(self, reception: Reception, blob_id: str, run: Run) -> Ticket:
+        """Return the leave to upload. What may have been begun although nobody heard of it is given up again."""
+        try:
+            ticket: Ticket = await run(Step(lambda uow: reception.begin(uow, blob_id), _never))
+        except BaseException as error:
+            if not isinstance(error, VaultError) or isinstance(error, DeadlinePassed | DatabaseUnreachable):
+                await self._drop(None, blob_id)
+            raise
+        return ticket
+
+    async def _drop(self, filling: Filling | None, blob_id: str) -> None:
         """Leave nothing of an upload. What cannot be removed now is the collector's."""
         try:
             if filling is not None:
                 await self._in_thread(filling.abort)
-            await self._in_thread(uploads.discard, self._vault, self._shelf, ticket.blob_id)
+            await self._in_thread(uploads.discard, self._vault, self._shelf, blob_id)
         except VaultError:
             return
 

@@ -134,7 +134,7 @@ class Lane:
 
         And the unit that waited for a lock in vain, if there is one.
         """
-        self._pass_gate()
+        self._pass_gate(how)
         try:
             return self._attempt(units, how), None
         except _Spoiled as spoiled:
@@ -145,7 +145,7 @@ class Lane:
 
     def _alone(self, unit: Unit, how: Statement) -> Outcome:
         """Return the outcome of a unit in a transaction of its own, run again as often as that may help."""
-        self._pass_gate()
+        self._pass_gate(how)
         outcome, last = self._tried(unit, how)
         if outcome is not None:
             return outcome
@@ -175,10 +175,10 @@ class Lane:
         except Broken:
             self._drop()
 
-    def _pass_gate(self) -> None:
-        """Wait while a unit that was overtaken is at work."""
+    def _pass_gate(self, how: Statement) -> None:
+        """Wait while a unit that was overtaken is at work. A look overtakes nobody."""
         gate = self._shared.gate
-        if gate.acquire(timeout=PATIENCE_SECONDS):
+        if how is not LOOKING and gate.acquire(timeout=PATIENCE_SECONDS):
             gate.release()
 
     def _tried(self, unit: Unit, how: Statement) -> tuple[Outcome | None, BaseException | None]:

@@ -55,17 +55,21 @@ class Numbers:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._blocks: dict[str, tuple[int, int]] = {}
+        self._left: dict[str, list[int]] = {}
 
     def next(self, sequence: str, take: Callable[[], int]) -> int:
-        """Return the next number of a sequence; `take` returns the first one of a new block."""
+        """Return the next number of a sequence; `take` returns the first one of a new block.
+
+        While one connection asks for a block, the others do not wait for it: each asks for its own.
+        """
         with self._lock:
-            number, end = self._blocks.get(sequence, (0, 0))
-            if number == end:
-                number = take()
-                end = number + IDS_AT_ONCE
-            self._blocks[sequence] = (number + 1, end)
-            return number
+            if left := self._left.get(sequence):
+                return left.pop()
+        first = take()
+        with self._lock:
+            block = reversed(range(first + 1, first + IDS_AT_ONCE))
+            self._left[sequence] = [*block, *self._left.get(sequence, [])]
+        return first
 
 
 class PostgresTransaction:
@@ -152,8 +156,8 @@ class PostgresTransaction:
 
     def commit(self) -> None:
         """Send what waits and commit; it is on disk when this returns. Otherwise `failure` is set and it raises."""
-        if not self._is_begun and not self.has_written:
-            return  # nothing was asked, so there is nothing to end
+        if not self._is_begun and len(self._waiting) < 2:
+            return  # only the beginning waits: nothing was asked, so there is nothing to end
         try:
             self._send(Call(_COMMIT))
         except Exception:
