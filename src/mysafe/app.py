@@ -21,9 +21,10 @@ from mysafe.crypto.root_key.provider import RootKeyRefused
 from mysafe.domain.actions import Action
 from mysafe.domain.errors import Sealed
 from mysafe.domain.files import FileBounds
-from mysafe.making import InitRefused, alone_in
+from mysafe.making import InitRefused, alone_in, alone_with
 from mysafe.opening import (
     begin_unsealing,
+    database_path,
     file_shelf,
     is_opened_by_people,
     open_handed,
@@ -208,7 +209,11 @@ def serve(settings: Settings, beside: Beside = nothing) -> int:
         return _serve_by_workers(settings, beside)
     if settings.is_on_postgresql or not settings.data.is_dir():
         return _serve(settings, beside)  # which says what is missing; and other servers may serve the same database
-    with alone_in(settings.data, StartRefused(f"another server serves the vault in {settings.data}")):
+    database = database_path(settings)
+    with (
+        alone_in(settings.data, StartRefused(f"another server serves the vault in {settings.data}")),
+        alone_with(database, StartRefused(f"another server serves the vault of {database}")),
+    ):
         return _serve(settings, beside)
 
 

@@ -2,26 +2,33 @@
 """Several server processes on one database: each has a data directory of its own, and they have the key together."""
 
 import signal
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
-from tests.support.process import Installation
+from mysafe.config import Settings
+from tests.support.process import COMMAND, Installation
 
 
 class Node(Installation):
-    """Another server of the vault of an installation."""
+    """Another server of a vault that was made with these settings, as a process, with a directory of its own."""
 
-    def __init__(self, first: Installation, directory: Path, serve: list[str] | None = None) -> None:
-        self.environment = {**first.environment, "MYSAFE_KEY_FILE": str(first.data.with_name("data.key"))}
+    def __init__(
+        self,
+        settings: Settings,
+        directory: Path,
+        serve: list[str] | None = None,
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
+        key = settings.data.with_name("data.key")
+        self.environment = {**(environment or {}), "MYSAFE_KEY_FILE": str(key)}
         self.data = directory / "data"
         self.log = directory / "server.log"
-        self.settings = first.settings
+        self.settings = settings
         self._temporary = directory / "tmp"
         for path in (directory, self.data, self._temporary):
             path.mkdir(mode=0o700, exist_ok=True)
-        self._serve = serve or first._serve
+        self._serve = serve or [*COMMAND, "serve"]
         self._process = None
 
     @property
@@ -43,20 +50,11 @@ class Node(Installation):
 def two_nodes(directory: Path, serve: list[str] | None = None, **environment: str) -> Iterator[tuple[Node, Node]]:
     """Two servers of a new vault, both running."""
     made = Installation(directory, serve, environment)
-    nodes = Node(made, directory / "a"), Node(made, directory / "b")
+    nodes = tuple(Node(made.settings, directory / name, serve, environment) for name in ("a", "b"))
     try:
         for node in nodes:
             node.start()
-        yield nodes
+        yield nodes[0], nodes[1]
     finally:
         for node in nodes:
             node.close()
-
-
-def created(node: Installation, kind: str, body: Any, token: str) -> str:
-    """Create an item and return its identifier."""
-    status, answer = node.call("POST", f"/api/mysafe/{kind}", body, token)
-    assert status == 201, answer
-    (entity,) = (value for key, value in answer.items() if key.endswith("_entity"))
-    assert isinstance(entity, dict)
-    return str(entity["identifier"])
