@@ -213,6 +213,8 @@ class Foreman(Generic[T]):
             self._tell_others(OUST)  # again and again, as above
             self._turn(None, min(_NUDGE_SECONDS, max(0.0, until - time.monotonic())))
         is_empty = not self._others()
+        if self._told:
+            return is_empty  # what is under way may finish as at every end of the server
         self._tell_others(signal.SIGKILL)
         self._until(lambda: not self._others(), OUSTING_SECONDS)
         return is_empty
@@ -220,26 +222,49 @@ class Foreman(Generic[T]):
     def _fill(self) -> None:
         """Start the workers that are missing, unless it is too soon after one that failed."""
         while len(self._current()) < self._number and time.monotonic() >= self._not_before:
-            self._start()
+            try:
+                self._start()
+            except OSError as error:
+                _log.error("a worker cannot be started: %s", error.strerror)
+                self._note_failure()
 
     def _start(self) -> None:
+        if threading.active_count() > 1:
+            raise RuntimeError("a process with threads must not fork")
         ready, tell = os.pipe()
         signal.pthread_sigmask(signal.SIG_BLOCK, _OURS)  # one that comes now is for us, not for the new process
-        pid = os.fork()
-        if pid == 0:
-            self._become_worker(ready)
-            raise _Born(Duty(self._api, self._sockets, partial(_tell, tell)))
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, _OURS)
-        os.close(tell)
-        self._workers.append(_Worker(pid, self._generation, ready))
+        try:
+            pid = os.fork()
+            if pid == 0:
+                self._become_worker(ready)  # which does not return if it fails: this is no foreman any more
+                raise _Born(Duty(self._api, self._sockets, partial(_tell, tell)))
+            self._workers.append(_Worker(pid, self._generation, ready))
+            os.close(tell)
+        except OSError:
+            for end in (ready, tell):
+                os.close(end)
+            raise
+        finally:
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, _OURS)
+
+    def _note_failure(self) -> None:
+        """Let the next start wait, longer after each failure."""
+        self._failures += 1
+        pause = min(SHORTEST_PAUSE_SECONDS * 2.0 ** (self._failures - 1), LONGEST_PAUSE_SECONDS)
+        self._not_before = time.monotonic() + pause
 
     def _become_worker(self, ready: int) -> None:
-        """Let go of what is the foreman's, in a new process."""
+        """Let go of what is the foreman's, in a new process; end it if that fails."""
+        try:
+            self._let_go(ready)
+        except BaseException:  # noqa: BLE001  # whatever it is, two processes must not do the work of one
+            os._exit(1)
+
+    def _let_go(self, ready: int) -> None:
         signal.set_wakeup_fd(-1)
         for number in (*_OURS, signal.SIGCHLD):
             signal.signal(number, signal.SIG_DFL)
         os.setpgid(0, 0)  # Ctrl-C is for the foreman, who tells us once
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, _OURS)
         for end in (ready, self._life_end, *(worker.ready_end for worker in self._workers)):
             os.close(end)
         for one in (self._wake, self._wake_end):
@@ -291,11 +316,11 @@ class Foreman(Generic[T]):
                 self._failures += 1
                 _log.error("the worker %d ended with status %d", worker.pid, code)
             return
-        has_failed = not worker.is_ready or time.monotonic() - worker.began < SETTLED_SECONDS
-        self._failures = self._failures + 1 if has_failed else 0
-        pause = min(SHORTEST_PAUSE_SECONDS * 2.0 ** (self._failures - 1), LONGEST_PAUSE_SECONDS) if has_failed else 0.0
-        self._not_before = time.monotonic() + pause
         _log.error("the worker %d ended by itself with status %d", worker.pid, code)
+        if not worker.is_ready or time.monotonic() - worker.began < SETTLED_SECONDS:
+            self._note_failure()
+        else:
+            self._failures = 0
 
 
 def _serve_one(control: Control) -> None:
