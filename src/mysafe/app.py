@@ -45,7 +45,7 @@ from mysafe.server.sealing.control import ControlListener, ControlRefused, Contr
 from mysafe.server.sealing.custodian import Custodian, Served, record
 from mysafe.server.sealing.gate import Gate, OpenApi
 from mysafe.server.workers.foreman import Duty, Foreman, obey
-from mysafe.server.workers.listening import listen
+from mysafe.server.workers.listening import Listeners
 from mysafe.services import health
 from mysafe.services.background.chores import Chore
 from mysafe.services.background.expired_tokens import ExpiredTokens
@@ -274,10 +274,10 @@ def _serve_by_workers(settings: Settings, beside: Beside) -> int:
             " or move the vault to PostgreSQL with mysafe migrate-database"
         )
     try:
-        sockets = listen(settings.host, settings.port)
+        listeners = Listeners(settings.host, settings.port, settings.workers)
     except OSError as error:
         raise StartRefused(f"cannot listen on {settings.host} port {settings.port}: {error.strerror}") from None
-    foreman: Foreman[HandedRoot] = Foreman(settings.workers, sockets)
+    foreman: Foreman[HandedRoot] = Foreman(settings.workers, listeners)
     begin = _unsealing(settings)
     keeper = Custodian(foreman, partial(_Handed, settings), partial(open_vault, settings), begin, REFUSALS)
     keeper.start()

@@ -15,6 +15,7 @@ from pathlib import Path
 from mysafe.server.logs import log_to_stderr
 from mysafe.server.workers import foreman
 from mysafe.server.workers.foreman import Duty, Foreman
+from mysafe.server.workers.listening import Listeners
 
 NUMBER = 2
 
@@ -37,6 +38,8 @@ class Nobody:
 
 
 def work(mode: str, duty: Duty[str], mark: Path) -> int:
+    for one in duty.sockets:
+        one.close()
     if mode == "never" or (mode == "once" and len(list(mark.iterdir())) >= NUMBER):
         return 3
     (mark / str(os.getpid())).touch()
@@ -53,7 +56,7 @@ def work(mode: str, duty: Duty[str], mark: Path) -> int:
 def main() -> int:
     foreman.SHORTEST_PAUSE_SECONDS = 0.02
     log_to_stderr()
-    crew: Foreman[str] = Foreman(NUMBER, [])
+    crew: Foreman[str] = Foreman(NUMBER, Listeners("127.0.0.1", 0, NUMBER))
     nobody = Nobody()
     outcome = crew.run(nobody)
     if isinstance(outcome, Duty):

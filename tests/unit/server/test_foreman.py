@@ -34,10 +34,14 @@ def test_a_server_that_loses_its_last_worker_tries_some_times_and_gives_up(tmp_p
 
 def test_a_server_that_is_told_to_end_tells_its_workers_and_waits_for_them(tmp_path: Path) -> None:
     with subprocess.Popen([*CREW, "good", str(tmp_path)], stderr=subprocess.PIPE, text=True) as process:
-        assert process.stderr is not None
-        assert "2 workers serve" in process.stderr.readline()
-        began = time.monotonic()
-        process.send_signal(signal.SIGTERM)
-        assert process.wait(20) == 0
-        assert time.monotonic() - began < 10
-        assert process.stderr.read() == ""
+        try:
+            assert process.stderr is not None
+            assert "listening on" in process.stderr.readline()
+            assert "2 workers serve" in process.stderr.readline()
+            began = time.monotonic()
+            process.send_signal(signal.SIGTERM)
+            assert process.wait(20) == 0
+            assert time.monotonic() - began < 10
+            assert process.stderr.read() == ""
+        finally:
+            process.kill()

@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """The foreman of several workers: starts them, replaces those that end, and ends them.
 
-Workers are forks of a process that has one thread and serves nobody. So they have what it has: the sockets it listens
-on, and what opens the vault, which is handed to nobody in any other way. They end when the foreman is gone, however it
-ended. A new state of the vault, open or sealed, is a new generation of workers.
+Workers are forks of a process that has one thread and serves nobody. So they have what it has: sockets to accept from,
+and what opens the vault, which is handed to nobody in any other way. They end when the foreman is gone, however it
+ended. A new state of the vault, open or sealed, is a new generation of workers. Each generation has one in each slot,
+which stands for the sockets that it accepts from.
 """
 
 import logging
@@ -13,11 +14,13 @@ import signal
 import socket
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import partial
 from typing import Generic, NamedTuple, Protocol, TypeVar
 
 import uvicorn
+
+from mysafe.server.workers.listening import Listeners
 
 _log = logging.getLogger("mysafe.server")
 
@@ -80,8 +83,9 @@ class _Born(BaseException):
 class _Worker:
     """A living worker, as the foreman sees it. `ready_end` is readable when it serves, or has ended."""
 
-    def __init__(self, pid: int, generation: int, ready_end: int) -> None:
+    def __init__(self, pid: int, slot: int, generation: int, ready_end: int) -> None:
         self.pid = pid
+        self.slot = slot
         self.generation = generation
         self.ready_end = ready_end
         self.began = time.monotonic()
@@ -99,9 +103,9 @@ class _Worker:
 class Foreman(Generic[T]):
     """Keep `number` workers. `open` and `close` are as those of a gate; before `run` they only say how to begin."""
 
-    def __init__(self, number: int, sockets: Sequence[socket.socket]) -> None:
+    def __init__(self, number: int, listeners: Listeners) -> None:
         self._number = number
-        self._sockets = list(sockets)
+        self._listeners = listeners
         self._api: T | None = None
         self._generation = 0
         self._workers: list[_Worker] = []
@@ -167,7 +171,8 @@ class Foreman(Generic[T]):
 
     def dismiss(self) -> None:
         """Let go of the sockets, after the end."""
-        for one in (*self._sockets, self._wake, self._wake_end):
+        self._listeners.close_all()
+        for one in (self._wake, self._wake_end):
             one.close()
         for end in (self._life, self._life_end):
             os.close(end)
@@ -175,6 +180,7 @@ class Foreman(Generic[T]):
     def _end(self, status: int) -> int:
         """End all workers, and return the exit status: what is given, 1 if one of them failed to end well."""
         self._begin_generation()
+        self._listeners.close_all()  # those of the workers stay open as long as they want
         is_forced = False
         while self._workers:
             self._tell_others(signal.SIGTERM)  # again and again: one that is just beginning may not hear it
@@ -221,24 +227,27 @@ class Foreman(Generic[T]):
 
     def _fill(self) -> None:
         """Start the workers that are missing, unless it is too soon after one that failed."""
-        while len(self._current()) < self._number and time.monotonic() >= self._not_before:
+        for slot in sorted(set(range(self._number)) - {worker.slot for worker in self._current()}):
+            if time.monotonic() < self._not_before:
+                return
             try:
-                self._start()
+                self._start(slot)
             except OSError as error:
                 _log.error("a worker cannot be started: %s", error.strerror)
-                self._note_failure()
+                self._note_failure(slot)
 
-    def _start(self) -> None:
+    def _start(self, slot: int) -> None:
         if threading.active_count() > 1:
             raise RuntimeError("a process with threads must not fork")
+        self._listeners.of(slot)
         ready, tell = os.pipe()
         signal.pthread_sigmask(signal.SIG_BLOCK, _OURS)  # one that comes now is for us, not for the new process
         try:
             pid = os.fork()
             if pid == 0:
                 self._become_worker(ready)  # which does not return if it fails: this is no foreman any more
-                raise _Born(Duty(self._api, self._sockets, partial(_tell, tell)))
-            self._workers.append(_Worker(pid, self._generation, ready))
+                raise _Born(Duty(self._api, self._listeners.keep_only(slot), partial(_tell, tell)))
+            self._workers.append(_Worker(pid, slot, self._generation, ready))
             os.close(tell)
         except OSError:
             for end in (ready, tell):
@@ -247,8 +256,9 @@ class Foreman(Generic[T]):
         finally:
             signal.pthread_sigmask(signal.SIG_UNBLOCK, _OURS)
 
-    def _note_failure(self) -> None:
-        """Let the next start wait, longer after each failure."""
+    def _note_failure(self, slot: int) -> None:
+        """Let the next start wait, longer after each failure, and nobody wait in the queue meanwhile."""
+        self._listeners.close(slot)
         self._failures += 1
         pause = min(SHORTEST_PAUSE_SECONDS * 2.0 ** (self._failures - 1), LONGEST_PAUSE_SECONDS)
         self._not_before = time.monotonic() + pause
@@ -318,7 +328,7 @@ class Foreman(Generic[T]):
             return
         _log.error("the worker %d ended by itself with status %d", worker.pid, code)
         if not worker.is_ready or time.monotonic() - worker.began < SETTLED_SECONDS:
-            self._note_failure()
+            self._note_failure(worker.slot)
         else:
             self._failures = 0
 
