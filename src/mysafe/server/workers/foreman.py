@@ -257,9 +257,10 @@ class Foreman(Generic[T]):
             signal.pthread_sigmask(signal.SIG_UNBLOCK, _OURS)
 
     def _note_failure(self, slot: int) -> None:
-        """Let the next start wait, longer after each failure, and nobody wait in the queue meanwhile."""
-        self._listeners.close(slot)
+        """Let the next start wait, longer after each failure; and nobody wait in the queue, if that takes long."""
         self._failures += 1
+        if self._failures > 1:
+            self._listeners.close(slot)
         pause = min(SHORTEST_PAUSE_SECONDS * 2.0 ** (self._failures - 1), LONGEST_PAUSE_SECONDS)
         self._not_before = time.monotonic() + pause
 
