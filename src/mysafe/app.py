@@ -3,7 +3,6 @@
 
 import ctypes
 import gc
-import os
 import resource
 import signal
 import ssl
@@ -36,9 +35,12 @@ from mysafe.server.api.admission import Admission, Rates
 from mysafe.server.api.call import Answer
 from mysafe.server.api.endpoint import DOCUMENTED, Api, Limits
 from mysafe.server.api.transfers import Transfers
-from mysafe.server.ending import EndingServer
-from mysafe.server.limits import ConnectionLimits, limited_protocol
+from mysafe.server.ending import EndingServer, nobody
+from mysafe.server.limits import ConnectionLimits, ConnectionTally, limited_protocol
 from mysafe.server.logs import log_to_stderr
+from mysafe.server.observing.scraping import ScrapingRefused
+from mysafe.server.observing.tally import TransferTally
+from mysafe.server.observing.traces import TracesRefused
 from mysafe.server.origin import Proxies
 from mysafe.server.routes import OPEN_OPERATIONS, OPERATIONS, Routes
 from mysafe.server.sealing.control import ControlListener, ControlRefused, ControlSocket
@@ -57,6 +59,7 @@ from mysafe.services.rotation.epochs import RotationRefused
 from mysafe.services.rotation.pulse import Pulse
 from mysafe.services.vault import Vault
 from mysafe.storage.engine import StorageRefused
+from mysafe.watching import LastBackups, Watching, unknown_backups
 
 Application = Callable[..., Awaitable[None]]
 
@@ -80,12 +83,23 @@ REFUSALS: tuple[type[Exception], ...] = (
     KeysRefused,
     SealBroken,
     RotationRefused,
+    ScrapingRefused,
+    TracesRefused,
 )
 """Why a vault is not made, opened or served; the text of each is one sentence for the operator."""
 
 
-def asgi_app(vault: Vault, settings: Settings, *, ticks: Callable[[], int] = time.monotonic_ns) -> Api:
-    """Return the web application of a vault. `ticks` are nanoseconds that never go back, for what is counted."""
+def asgi_app(
+    vault: Vault,
+    settings: Settings,
+    *,
+    ticks: Callable[[], int] = time.monotonic_ns,
+    tally: TransferTally | None = None,
+) -> Api:
+    """Return the web application of a vault.
+
+    `ticks` are nanoseconds that never go back, for what is counted; `tally` counts what is moved.
+    """
     compatibility = _compatibility(settings)
     limits = Limits(settings.request_seconds, settings.body_bytes)
     rates = Rates(
@@ -106,7 +120,8 @@ def asgi_app(vault: Vault, settings: Settings, *, ticks: Callable[[], int] = tim
         admission=Admission(rates, ticks),
     )
     bounds = FileBounds(settings.files_max_bytes, settings.files_user_bytes or None, settings.files_total_bytes or None)
-    api.accept_files(Transfers(vault, file_shelf(vault, settings), bounds, settings.files_bytes_per_second))
+    shelf = file_shelf(vault, settings)
+    api.accept_files(Transfers(vault, shelf, bounds, settings.files_bytes_per_second, tally))
     return api
 
 
@@ -152,13 +167,21 @@ def rounds(vault: Vault, settings: Settings, beside: Beside) -> Rounds:
 
 
 def custodian(
-    settings: Settings, gate: Gate, beside: Beside = nothing, handed: HandedRoot | None = None
+    settings: Settings,
+    gate: Gate,
+    beside: Beside = nothing,
+    watching: Watching | None = None,
+    handed: HandedRoot | None = None,
 ) -> Custodian[OpenApi]:
-    """Return what opens and seals the vault behind a gate; with what was `handed` over, nobody has to type anything."""
+    """Return what opens and seals the vault behind a gate, while somebody may be `watching`.
+
+    With a root key that was `handed` over, nobody has to type anything.
+    """
 
     def serve_it(vault: Vault) -> Served:
         workers = (rounds(vault, settings, beside), Pulse(vault, root_provider(settings)))
-        return Served(vault, asgi_app(vault, settings), workers)
+        tally = None if watching is None else watching.opened(vault)
+        return Served(vault, asgi_app(vault, settings, tally=tally), workers)
 
     if handed is not None:
         return Custodian(gate, serve_it, partial(open_handed, settings, handed), None, REFUSALS)
@@ -169,8 +192,17 @@ def _unsealing(settings: Settings) -> Callable[[], Unsealing] | None:
     return partial(begin_unsealing, settings) if is_opened_by_people(settings) else None
 
 
-def web_server(application: Application, settings: Settings) -> uvicorn.Server:
-    """Return the web server, ready to run. It adds no header of its own and trusts no forwarded one."""
+def web_server(
+    application: Application,
+    settings: Settings,
+    *,
+    tally: ConnectionTally | None = None,
+    on_ending: Callable[[], None] = nobody,
+) -> EndingServer:
+    """Return the web server, ready to run. It adds no header of its own and trusts no forwarded one.
+
+    `tally` counts its connections; `on_ending` is called when it was told to end, before it stops serving.
+    """
     connection_limits = ConnectionLimits(
         header_seconds=settings.header_seconds,
         connections=settings.max_connections,
@@ -182,7 +214,7 @@ def web_server(application: Application, settings: Settings) -> uvicorn.Server:
             host=settings.host,
             port=settings.port,
             loop="uvloop",
-            http=limited_protocol(connection_limits),
+            http=limited_protocol(connection_limits, tally),
             ws="none",
             lifespan="on",
             log_config=None,
@@ -195,10 +227,12 @@ def web_server(application: Application, settings: Settings) -> uvicorn.Server:
             ssl_cert_reqs=ssl.CERT_OPTIONAL if settings.tls_client_ca else ssl.CERT_NONE,
         ),
         settings.shutdown_seconds,
+        settings.drain_seconds,
+        on_ending,
     )
 
 
-def serve(settings: Settings, beside: Beside = nothing) -> int:
+def serve(settings: Settings, beside: Beside = nothing, last_backups: LastBackups = unknown_backups) -> int:
     """Serve an existing vault until SIGINT or SIGTERM; requests in flight finish. Return the exit status."""
     clock = health.clock(time.time())
     if clock.state is health.State.UNSAFE:
@@ -206,26 +240,29 @@ def serve(settings: Settings, beside: Beside = nothing) -> int:
     log_to_stderr()
     _harden()
     if settings.workers > 1:
-        return _serve_by_workers(settings, beside)
+        return _serve_by_workers(settings, beside, last_backups)
     if settings.is_on_postgresql or not settings.data.is_dir():
-        return _serve(settings, beside)  # which says what is missing; and other servers may serve the same database
+        # It says what is missing; and other servers may serve the same database.
+        return _serve(settings, beside, last_backups)
     database = database_path(settings)
     with (
         alone_in(settings.data, StartRefused(f"another server serves the vault in {settings.data}")),
         alone_with(database, StartRefused(f"another server serves the vault of {database}")),
     ):
-        return _serve(settings, beside)
+        return _serve(settings, beside, last_backups)
 
 
-def _serve(settings: Settings, beside: Beside) -> int:
+def _serve(settings: Settings, beside: Beside, last_backups: LastBackups) -> int:
     gate = sealed_gate(settings)
-    keeper = custodian(settings, gate, beside)
+    watching = Watching(settings, gate)
+    keeper = custodian(settings, gate, beside, watching)
     keeper.start()
     try:
-        server = _prepared_server(gate, settings)
+        server = _prepared_server(gate, settings, watching)
         control = ControlSocket(settings.data, keeper.handle)
         try:
-            server.run()
+            with watching.shown(last_backups):
+                server.run()
         finally:
             control.close()
     finally:
@@ -233,13 +270,13 @@ def _serve(settings: Settings, beside: Beside) -> int:
     return 0 if server.started else 1
 
 
-def _prepared_server(gate: Gate, settings: Settings) -> uvicorn.Server:
+def _prepared_server(gate: Gate, settings: Settings, watching: Watching) -> EndingServer:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _noticed)  # uvicorn stops on them, then raises them again
     gc.collect()
     gc.freeze()
     gc.set_threshold(*GC_THRESHOLDS)
-    return web_server(gate, settings)
+    return web_server(watching.application, settings, tally=watching.connections, on_ending=gate.prepare_to_end)
 
 
 def _noticed(number: int, frame: object) -> None:
@@ -266,7 +303,7 @@ class _Handed:
         """Do nothing: the vault is closed."""
 
 
-def _serve_by_workers(settings: Settings, beside: Beside) -> int:
+def _serve_by_workers(settings: Settings, beside: Beside, last_backups: LastBackups) -> int:
     """Keep several processes that serve; each of them returns from here as well, at its own end."""
     if not settings.is_on_postgresql:
         raise StartRefused(
@@ -284,24 +321,25 @@ def _serve_by_workers(settings: Settings, beside: Beside) -> int:
     control = ControlListener(settings.data, keeper.handle)
     outcome = foreman.run(control)
     if isinstance(outcome, Duty):
-        return _work(settings, beside, outcome)
+        return _work(settings, beside, last_backups, outcome)
     control.close()
     keeper.close()
     foreman.dismiss()
     return outcome
 
 
-def _work(settings: Settings, beside: Beside, duty: Duty[HandedRoot]) -> int:
+def _work(settings: Settings, beside: Beside, last_backups: LastBackups, duty: Duty[HandedRoot]) -> int:
     """Serve as one of several workers."""
-    os.environ.pop("NOTIFY_SOCKET", None)  # the service manager listens to the foreman
     gate = sealed_gate(settings)
-    keeper = custodian(settings, gate, beside, duty.api)
+    watching = Watching(settings, gate, duty.number)
+    keeper = custodian(settings, gate, beside, watching, duty.api)
     if duty.api is not None:
         keeper.start()
     try:
-        server = _prepared_server(gate, settings)
+        server = _prepared_server(gate, settings, watching)
         obey(server, duty.tell_ready)
-        server.run(duty.sockets)
+        with watching.shown(last_backups):
+            server.run(duty.sockets)
     finally:
         keeper.close()
     return 0 if server.started else 1

@@ -4,6 +4,7 @@
 provider (key file, …)  wraps  root key  seals  keyring  holds the working keys
 """
 
+import hmac
 import json
 import logging
 import threading
@@ -206,6 +207,10 @@ class Keychain:
     def handed(self, provider: str) -> HandedRoot:
         """Return what opens the vault, by the slot of a provider, in a process that is made by this one."""
         return HandedRoot(provider, self._root_key)
+
+    def is_root_key(self, key: bytes) -> bool:
+        """Return whether a key is the root key."""
+        return hmac.compare_digest(self._root_key, key)
 
     def forget_before(self) -> None:
         """Let go of the keys before the current ones, if no transaction is left that could need them."""

@@ -30,8 +30,19 @@ def test_only_the_newest_are_kept_and_nothing_else_is_touched(tmp_path: Path) ->
     names = [schedule.name(NOON.replace(day=day)).name for day in (1, 2, 3)]
     for name in (*names, "mysafe-notes.age", "other"):
         (tmp_path / name).touch()
-    schedule.prune()
+    schedule.prune(tmp_path / names[2])
     assert {path.name for path in tmp_path.iterdir()} == {*names[1:], "mysafe-notes.age", "other"}
+
+
+@pytest.mark.parametrize("keep", [1, 2])
+def test_what_was_just_taken_is_kept_though_others_come_from_the_future(tmp_path: Path, keep: int) -> None:
+    schedule = Schedule(tmp_path, 0, keep)
+    future = [schedule.name(NOON.replace(year=2036, day=day)) for day in (1, 2)]
+    newest = schedule.name(NOON)
+    for path in (*future, newest):
+        path.touch()
+    schedule.prune(newest)
+    assert set(tmp_path.iterdir()) == {newest, *future[3 - keep :]}
 
 
 def test_a_backup_that_fails_is_logged_and_removes_nothing(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -82,6 +93,18 @@ def test_a_backup_is_taken_once_when_it_is_due(clock: Clock) -> None:
     assert chore.run() == 30.0
     assert chore.run() == 30.0
     assert clock.taken == ["mysafe-20261125T120101Z.age"]
+
+
+def test_after_a_clock_that_was_ten_years_ahead_the_next_backup_is_within_a_day(clock: Clock) -> None:
+    clock.now = NOON.replace(year=2036)
+    chore = clock.node()
+    chore.run()
+    clock.now = NOON
+    chore.run()
+    assert clock.taken == []
+    clock.now += timedelta(minutes=2)
+    chore.run()
+    assert clock.taken == ["mysafe-20261125T120200Z.age"]
 
 
 def test_a_process_that_leads_later_takes_what_was_missed_since_it_began(clock: Clock) -> None:

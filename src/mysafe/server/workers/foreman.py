@@ -18,8 +18,8 @@ from collections.abc import Callable
 from functools import partial
 from typing import Generic, NamedTuple, Protocol, TypeVar
 
-import uvicorn
-
+from mysafe.server import service_manager
+from mysafe.server.ending import EndingServer
 from mysafe.server.workers.listening import Listeners
 
 _log = logging.getLogger("mysafe.server")
@@ -64,9 +64,11 @@ class Control(Protocol):
 class Duty(NamedTuple, Generic[T]):
     """What a worker is there for: `api` is what the foreman opened to, None while the vault is sealed.
 
-    `tell_ready` is called once, when it serves. It accepts from `sockets`.
+    `number` tells it from those that serve at the same time, from 0. `tell_ready` is called once, when it serves. It
+    accepts from `sockets`.
     """
 
+    number: int
     api: T | None
     sockets: list[socket.socket]
     tell_ready: Callable[[], None]
@@ -161,6 +163,7 @@ class Foreman(Generic[T]):
             _log.error("the workers cannot be started: the lines above say why")
             return self._end(status=1)
         _log.info("%d workers serve", self._number)
+        service_manager.tell(service_manager.READY)
         while not self._told:
             self._turn(control)
             self._fill()
@@ -179,6 +182,7 @@ class Foreman(Generic[T]):
 
     def _end(self, status: int) -> int:
         """End all workers, and return the exit status: what is given, 1 if one of them failed to end well."""
+        service_manager.tell(service_manager.STOPPING)
         self._begin_generation()
         self._listeners.close_all()  # those of the workers stay open as long as they want
         is_forced = False
@@ -246,7 +250,7 @@ class Foreman(Generic[T]):
             pid = os.fork()
             if pid == 0:
                 self._become_worker(ready)  # which does not return if it fails: this is no foreman any more
-                raise _Born(Duty(self._api, self._listeners.keep_only(slot), partial(_tell, tell)))
+                raise _Born(Duty(slot, self._api, self._listeners.keep_only(slot), partial(_tell, tell)))
             self._workers.append(_Worker(pid, slot, self._generation, ready))
             os.close(tell)
         except OSError:
@@ -272,6 +276,7 @@ class Foreman(Generic[T]):
             os._exit(1)
 
     def _let_go(self, ready: int) -> None:
+        os.environ.pop("NOTIFY_SOCKET", None)  # the service manager listens to the foreman
         signal.set_wakeup_fd(-1)
         for number in (*_OURS, signal.SIGCHLD):
             signal.signal(number, signal.SIG_DFL)
@@ -341,16 +346,13 @@ def _serve_one(control: Control) -> None:
         pass  # the connection failed before it began
 
 
-def obey(server: uvicorn.Server, tell: Callable[[], None]) -> None:
+def obey(server: EndingServer, tell: Callable[[], None]) -> None:
     """Let the server of a worker call a function once, when it accepts connections, and end when it is ousted."""
 
     async def told() -> None:
         tell()
 
-    def ousted(number: int, frame: object) -> None:
-        server.should_exit = True
-
-    signal.signal(OUST, ousted)
+    signal.signal(OUST, lambda number, frame: server.end_without_draining())
     # uvicorn calls it as soon as it serves, and then not before so many seconds are over.
     server.config.callback_notify, server.config.timeout_notify = told, 10**9
 

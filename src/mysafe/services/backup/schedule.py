@@ -9,7 +9,12 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import NamedTuple
 
+from mysafe.services.backup.streams import sweep
+
 _log = logging.getLogger("mysafe.backup")
+
+NAMES = "mysafe-*.age"
+"""A pattern of the files of a schedule."""
 
 _NAME = re.compile(r"mysafe-\d{8}T\d{6}Z\.age")
 
@@ -37,12 +42,17 @@ class Schedule(NamedTuple):
         return sorted(path for path in self.directory.iterdir() if _NAME.fullmatch(path.name))
 
     def has_since(self, moment: datetime) -> bool:
-        """Return whether a backup was taken at a moment (UTC) or later."""
-        return self.name(moment) <= max(self.kept(), default=Path())
+        """Return whether a backup was taken at a moment (UTC) or later, up to a day."""
+        until = self.name(moment + timedelta(days=1))
+        return any(self.name(moment) <= path <= until for path in self.kept())
 
-    def prune(self) -> list[Path]:
-        """Remove all but the newest, and return what was removed."""
-        old = self.kept()[: -self.keep]
+    def prune(self, newest: Path) -> list[Path]:
+        """Remove all but the newest, and return what was removed.
+
+        `newest` is the one that was taken now, whatever its name says: the clock may have been wrong for some others.
+        """
+        others = [path for path in self.kept() if path != newest]
+        old = others[: max(0, len(others) + 1 - self.keep)]
         for path in old:
             path.unlink()
         return old
@@ -67,22 +77,23 @@ class DailyBackup:
     def run(self) -> float:
         """Take a backup if it is time for one, and return the seconds until the next look.
 
-        They are few: a clock that is set, or a machine that slept, must not shift the time of the day.
+        They are few: a clock that is set, or a machine that slept, must not shift the time of the day. When the next
+        one is due is reckoned anew each time: after a clock that was wrong for a while, it may be years away.
         """
         now = self._now()
-        if now >= self._due:
-            following = self._schedule.next_run(now)
-            if not self._schedule.has_since(following - timedelta(days=1)):
-                self.take_now()
-            self._due = following
-        return min(30.0, max(0.0, (self._due - self._now()).total_seconds()))
+        following = self._schedule.next_run(now)
+        if now >= self._due and not self._schedule.has_since(following - timedelta(days=1)):
+            self.take_now()
+        self._due = following
+        return min(30.0, max(0.0, (following - self._now()).total_seconds()))
 
     def take_now(self) -> None:
         """Take a backup and remove old ones; what goes wrong is logged."""
         path = self._schedule.name(self._now())
         try:
+            sweep(self._schedule.directory, NAMES)
             self._take(path)
-            removed = self._schedule.prune()
+            removed = self._schedule.prune(path)
         except Exception as error:  # noqa: BLE001  # the server goes on; doctor sees that there is no newer backup
             _log.error("the backup %s was not taken: %s: %s", path.name, type(error).__name__, error)
         else:

@@ -17,6 +17,7 @@ import time
 from mysafe.domain.errors import DatabaseUnreachable
 from mysafe.storage.engine import StorageRefused
 from mysafe.storage.postgres.connection import Broken, Call, Connection, Failed, connect, rows_in
+from mysafe.storage.postgres.history import Past
 from mysafe.storage.statements import Statement
 
 _log = logging.getLogger("mysafe.server")
@@ -43,10 +44,12 @@ class LeadershipByLock:
 
     Args:
         text: what the driver needs to reach the database.
+        past: how far the database had come before: a server that is behind makes nobody lead.
     """
 
-    def __init__(self, text: str) -> None:
+    def __init__(self, text: str, past: Past | None = None) -> None:
         self._text = text
+        self._past = past
         self._connection: Connection | None = None
         self._is_locked = False
         self._held_until = 0.0
@@ -83,7 +86,7 @@ class LeadershipByLock:
     def _ask(self) -> bool:
         """Return whether the lock is ours, got now or before."""
         if self._connection is None:
-            self._connection = connect(self._text, answer_seconds=ANSWER_SECONDS)
+            self._connection = connect(self._text, self._past, answer_seconds=ANSWER_SECONDS)
             self._connection.exchange([Call(_PREPARE)])
         if self._is_locked:
             self._connection.exchange([Call(_PROBE)])
