@@ -51,7 +51,8 @@ class Left(NamedTuple):
             vault = opening.open_vault(self.settings)
             with closing(vault):
                 shelf = opening.file_shelf(vault, self.settings)
-                Collector(vault, shelf, is_alone=not vault.engine.is_shared).close()
+                if not vault.engine.is_shared:
+                    Collector(vault, shelf).begin_alone()
                 found = [*self._lost_or_half(vault, shelf)]
         except _DAMAGE as error:
             return [f"corrupt: {type(error).__name__} {error}"]
