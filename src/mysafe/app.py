@@ -19,7 +19,7 @@ from mysafe.crypto.root_key.provider import RootKeyRefused
 from mysafe.domain.errors import Sealed
 from mysafe.domain.files import FileBounds
 from mysafe.making import InitRefused, alone_in
-from mysafe.opening import begin_unsealing, file_shelf, is_opened_by_people, open_vault, root_provider
+from mysafe.opening import begin_unsealing, checkpoint_file, file_shelf, is_opened_by_people, open_vault, root_provider
 from mysafe.protocol.compatibility import Compatibility
 from mysafe.server.api.admission import Admission, Rates
 from mysafe.server.api.call import Answer
@@ -34,11 +34,16 @@ from mysafe.server.sealing.control import ControlRefused, ControlSocket
 from mysafe.server.sealing.custodian import Custodian, Served, Worker
 from mysafe.server.sealing.gate import Gate
 from mysafe.services import health
+from mysafe.services.audit_tree.background import AuditKeeper
+from mysafe.services.audit_tree.checkpoints import Checkpoints
+from mysafe.services.audit_tree.sequencer import Sequencer
+from mysafe.services.audit_tree.starting import RollbackDetected, check_start
 from mysafe.services.files.collector import Collector
 from mysafe.services.keys import KeysRefused
 from mysafe.services.rotation.epochs import RotationRefused
 from mysafe.services.rotation.pulse import Pulse
 from mysafe.services.vault import Vault
+from mysafe.storage.audit_tree import TreeDamaged
 from mysafe.storage.engine import StorageRefused
 
 Application = Callable[..., Awaitable[None]]
@@ -63,6 +68,8 @@ REFUSALS: tuple[type[Exception], ...] = (
     KeysRefused,
     SealBroken,
     RotationRefused,
+    RollbackDetected,
+    TreeDamaged,
 )
 """Why a vault is not made, opened or served; the text of each is one sentence for the operator."""
 
@@ -126,12 +133,20 @@ def nothing(vault: Vault) -> Sequence[Worker]:
     return ()
 
 
+def audit_sequencer(vault: Vault, settings: Settings) -> Sequencer:
+    """Return what keeps the audit tree of a vault that is served."""
+    return Sequencer(vault, Checkpoints(vault, checkpoint_file(settings), settings.audit_checkpoint_seconds))
+
+
 def custodian(settings: Settings, gate: Gate, beside: Beside = nothing) -> Custodian:
     """Return what opens and seals the vault behind a gate."""
 
     def serve_it(vault: Vault) -> Served:
+        check_start(vault, checkpoint_file(settings))  # before anything is begun
         collector = Collector(vault, file_shelf(vault, settings), is_alone=not vault.engine.is_shared)
-        workers: tuple[Worker, ...] = (collector, Pulse(vault, root_provider(settings)), *beside(vault))
+        audit = AuditKeeper(audit_sequencer(vault, settings))
+        # What the others still record at their end becomes part of the audit tree, too.
+        workers: tuple[Worker, ...] = (collector, Pulse(vault, root_provider(settings)), *beside(vault), audit)
         return Served(vault, asgi_app(vault, settings), workers)
 
     begin = partial(begin_unsealing, settings) if is_opened_by_people(settings) else None

@@ -16,6 +16,8 @@ from mysafe import opening
 from mysafe.config import Settings
 from mysafe.crypto import age
 from mysafe.domain.actions import Action
+from mysafe.services.audit_tree import starting
+from mysafe.services.audit_tree.starting import RollbackDetected
 from mysafe.services.backup import restoring, taking
 from mysafe.services.backup.archive import DATABASE, BackupRefused, Manifest
 from mysafe.services.backup.opening import Opened
@@ -100,14 +102,22 @@ def _opened(settings: Settings, vault: Vault | None) -> Iterator[Vault]:
 
 
 def restore(
-    settings: Settings, file: Path, means: Opening, *, is_verified: bool, ids_ahead: int = IDS_AHEAD
+    settings: Settings,
+    file: Path,
+    means: Opening,
+    *,
+    is_verified: bool,
+    ids_ahead: int = IDS_AHEAD,
+    is_rollback_accepted: bool = False,
 ) -> Restored:
     """Make the vault of a backup in the data directory of these settings, which is empty or not there.
 
     Every access token ends, and the ids that follow are `ids_ahead` further, since some may have been given after the
-    backup was made. Nothing gets its name before all of it is checked.
+    backup was made. Nothing gets its name before all of it is checked. A vault whose audit log does not extend the last
+    checkpoint outside of it is only made where the rollback is accepted, which is recorded.
 
     Raises:
+        RollbackDetected: the checkpoint file is ahead of the backup.
         as `take`; the data directory is as it was then.
     """
     data = settings.data.absolute()
@@ -119,6 +129,7 @@ def restore(
     with scratch(data) as directory:
         new = directory / data.name
         restored = _unpack(settings, file, means, new, is_verified=is_verified, ids_ahead=ids_ahead)
+        _weigh_rollback(_in(settings, new), is_accepted=is_rollback_accepted)
         if data.exists():
             data.rmdir()
         os.rename(new, data)
@@ -130,7 +141,7 @@ def _unpack(
     settings: Settings, file: Path, means: Opening, directory: Path, *, is_verified: bool, ids_ahead: int
 ) -> Restored:
     began = time.monotonic()
-    there = dataclasses.replace(settings, data=directory, database=None, key_file=opening.key_path(settings))
+    there = _in(settings, directory)
     directory.mkdir(mode=0o700)
     manifest, left_out = restoring.unpack(file, means, directory, _store(there))
     restoring.skip_ids(directory / DATABASE, ids_ahead)
@@ -141,6 +152,42 @@ def _unpack(
     finally:
         vault.close()
     return Restored(manifest, left_out, opened, time.monotonic() - began)
+
+
+def _in(settings: Settings, directory: Path) -> Settings:
+    """Return the settings for a vault in another directory, with the same key."""
+    return dataclasses.replace(settings, data=directory, database=None, key_file=opening.key_path(settings))
+
+
+def _weigh_rollback(settings: Settings, *, is_accepted: bool) -> None:
+    file = opening.checkpoint_file(settings)
+    if file is None:
+        return
+    vault = opening.open_vault(settings)
+    try:
+        if not starting.is_rolled_back(vault, file):
+            return
+        if not is_accepted:
+            raise RollbackDetected(
+                f"the last checkpoint in {file.path} is of a later state than the backup, or of another one:"
+                " restore the newest backup, or say with --accept-rollback that this one is wanted"
+            )
+        starting.accept_rollback(vault, file)
+    finally:
+        vault.close()
+
+
+def accept_rollback(settings: Settings) -> int:
+    """Go on with the state of a vault that is there, and record that; return how many entries were given up, at most.
+
+    Raises:
+        RollbackDetected: there is nothing to accept, or no file of checkpoints.
+    """
+    file = opening.checkpoint_file(settings)
+    if file is None:
+        raise RollbackDetected("audit_checkpoint_file is not set: nothing says that anything was rolled back")
+    with _opened(settings, None) as vault:
+        return starting.accept_rollback(vault, file)
 
 
 def _store(settings: Settings) -> DirectoryStore:

@@ -49,14 +49,30 @@ def _prove(file: Path, options: Options, loaded: Loaded) -> int:
 
 
 def _restore(options: Options, loaded: Loaded) -> int:
+    if options.file is None:
+        return _accept_rollback(options, loaded)
     ahead = backups.IDS_AHEAD if options.ids_ahead is None else options.ids_ahead
     if ahead < 0:
         raise InvalidField("--ids-ahead")
     restored = backups.restore(
-        loaded.settings, Path(options.file), _opening(options), is_verified=options.verify, ids_ahead=ahead
+        loaded.settings,
+        Path(options.file),
+        _opening(options),
+        is_verified=options.verify,
+        ids_ahead=ahead,
+        is_rollback_accepted=options.accept_rollback,
     )
     _print_restored(f"made the vault in {loaded.settings.data}", restored)
     print("every access token ended: programs ask for new ones")
+    return 0
+
+
+def _accept_rollback(options: Options, loaded: Loaded) -> int:
+    if not options.accept_rollback:
+        print("mysafe: give FILE, or --accept-rollback for the vault that is there", file=sys.stderr)
+        return USAGE
+    given_up = backups.accept_rollback(loaded.settings)
+    print(f"accepted: up to {given_up} entries of the audit log are given up, and that is recorded")
     return 0
 
 

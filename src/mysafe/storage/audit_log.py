@@ -48,10 +48,13 @@ def append(tx: Transaction, row: AuditRow) -> None:
 
 def newest(tx: Transaction, limit: int) -> list[AuditRow]:
     """Return the newest rows, at most `limit`, ascending by id. Ids have no gaps but those of failed commits."""
+    return [_audit_row(row) for row in tx.rows(_AFTER, last_id(tx) - limit)]
+
+
+def last_id(tx: Transaction) -> int:
+    """Return the number of the newest row, 0 without one."""
     (last,) = tx.rows(_LAST)[0]
-    if last is None:
-        return []
-    return [_audit_row(row) for row in tx.rows(_AFTER, int(str(last)) - limit)]
+    return 0 if last is None else int(str(last))
 
 
 def count(tx: Transaction) -> int:
