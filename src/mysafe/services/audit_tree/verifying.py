@@ -32,6 +32,9 @@ MOST_NAMED = 20
 """How many faults are named; the others are only counted."""
 
 
+_SMALLEST_NUMBER = -(2**63)
+
+
 class Fault(NamedTuple):
     """Something that is not as it was. `entry` is the number of a row of the audit log, 0 where it is about no row."""
 
@@ -200,7 +203,7 @@ class _Replay:
 
     def _look_for_rows_without_leaf(self) -> int:
         """Look for rows that were inserted beside the sequencer; return how many it has not come to yet."""
-        pending = after = 0
+        pending, after = 0, _SMALLEST_NUMBER
         while numbers := audit_tree.ids_after(self._tx, after):
             for number in numbers:
                 if number in self._seen:
