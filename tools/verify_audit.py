@@ -20,7 +20,7 @@ from typing import Any
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
-NOTE = re.compile(r"^(([^\n]+)\n([0-9]+)\n([A-Za-z0-9+/=]+)\n)\n— ([^ \n]+) ([A-Za-z0-9+/=]+)\n", re.MULTILINE)
+NOTE = re.compile(r"^(([^\n]+)\n([0-9]+)\n([A-Za-z0-9+/]{43}=)\n)\n— ([^ \n]+) ([A-Za-z0-9+/]{91}=)\n", re.MULTILINE)
 COLUMNS = (
     *("id", "at_ms", "node", "actor_id", "access_key_id", "action", "record_kind", "record_id"),
     *("new_version", "envelope_sha256", "result", "request_id", "details"),

@@ -35,8 +35,8 @@ class TreeState(NamedTuple):
     Attributes:
         size: how many leaves there are.
         swept_id: every row of the audit log up to this number is a leaf, or never will be.
-        swept_size: how many leaves there were at that time, at most: who looks for rows above `swept_id` that are
-            leaves already finds them at this position or behind it.
+        swept_size: the position of the first leaf of a row above `swept_id`: who looks for rows that are leaves
+            already finds them there or behind it.
         edge: the hashes of `mysafe.audit.tree.Edge`.
     """
 
@@ -109,6 +109,12 @@ _PENDING = compile_statement(
     .suffix_with(_BATCH),
     ("after_id", "from_position"),
 )
+_FIRST_ABOVE = compile_statement(
+    select(func.min(audit_leaves.c.position)).where(
+        audit_leaves.c.position >= bindparam("from_position"), audit_leaves.c.audit_id > bindparam("number")
+    ),
+    ("from_position", "number"),
+)
 _LEAVES = compile_statement(
     select(audit_leaves.c.hash)
     .where(audit_leaves.c.position >= bindparam("start"), audit_leaves.c.position < bindparam("end"))
@@ -155,6 +161,12 @@ def read_state(tx: Transaction) -> TreeState:
 def pending(tx: Transaction, state: TreeState) -> list[AuditRow]:
     """Return rows of the audit log that are no leaves yet, ascending by their numbers, at most BATCH."""
     return [AuditRow._make(row) for row in tx.rows(_PENDING, state.swept_id, state.swept_size)]
+
+
+def first_above(tx: Transaction, state: TreeState, number: int) -> int | None:
+    """Return the position of the first leaf of a row above a number that is not below `swept_id`, or None."""
+    (position,) = tx.rows(_FIRST_ABOVE, state.swept_size, number)[0]
+    return None if position is None else int(str(position))
 
 
 def grow(tx: Transaction, growth: Growth) -> bool:

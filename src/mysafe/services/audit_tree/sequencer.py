@@ -49,7 +49,7 @@ class Sequencer:
     def __init__(self, vault: Vault, checkpoints: Checkpoints | None = None) -> None:
         self._vault = vault
         self._checkpoints = checkpoints
-        self._marked: _Marked | None = None
+        self._marked: _Mark | None = None
         self._complaint = ""
 
     def run(self) -> float:
@@ -86,9 +86,9 @@ class Sequencer:
             VaultError: the database cannot be used now.
             TreeDamaged: the tree was changed outside the vault.
         """
-        swept = self._swept()
-        found = self._vault.engine.look(_found).result()
-        growth = _growth(found, swept or Swept(found.last_id))
+        bound = self._bound()
+        found = self._vault.engine.look(partial(_found, bound=bound)).result()
+        growth = _growth(found)
         if growth.after != growth.before:
             try:
                 self._vault.engine.submit(partial(_store, growth=growth)).result()
@@ -109,40 +109,46 @@ class Sequencer:
             _log.error("the audit tree does not grow, or is not signed: %s", said)
         self._complaint = said
 
-    def _swept(self) -> "Swept | None":
-        """Return up to where no row can appear any more that is not seen by now.
+    def _bound(self) -> "_Mark | None":
+        """Return a mark up to which no row can appear any more that is not seen by now.
 
         None says that this is so for every row: SQLite has one writer, and numbers follow its commits.
         """
         if not self._vault.engine.is_shared:
             return None
-        if self._marked is None or self._marked.writers & self._vault.engine.look(late_writers.writers).result():
-            return Swept(0)
-        marked, self._marked = self._marked, None
-        return Swept(marked.last_id, marked.size)
+        marked = self._marked
+        if marked is None or marked.writers & self._vault.engine.look(late_writers.writers).result():
+            return _NO_MARK
+        self._marked = None
+        return marked
 
     def _mark(self) -> None:
         if self._vault.engine.is_shared and self._marked is None:
             self._marked = self._vault.engine.look(_marked).result()
 
 
-class Swept(NamedTuple):
-    """A number up to which all rows are seen, and how many leaves there were when it was the last; None is now."""
+class _Mark(NamedTuple):
+    """The last number that was given at a moment, who was writing then, and how many leaves there were."""
 
-    last_id: int
-    size: int | None = None
-
-
-class _Marked(NamedTuple):
-    size: int
     last_id: int
     writers: frozenset[str]
+    size: int
+
+
+_NO_MARK = _Mark(0, frozenset(), 0)
 
 
 class _Found(NamedTuple):
+    """What a step begins with.
+
+    `reach` is a number up to which all rows are leaves after the step, and `later` the position of the first leaf that
+    is there already and stands for a row above it.
+    """
+
     state: TreeState
     rows: list[AuditRow]
-    last_id: int
+    reach: int
+    later: int | None
 
 
 def append_own_rows(vault: Vault) -> None:
@@ -153,31 +159,38 @@ def append_own_rows(vault: Vault) -> None:
         _log.warning("the audit tree does not grow: %s", type(error).__name__)
 
 
-def _found(tx: Transaction) -> _Found:
+def _found(tx: Transaction, bound: _Mark | None) -> _Found:
     state = audit_tree.read_state(tx)
-    return _Found(state, audit_tree.pending(tx, state), audit_log.last_id(tx))
+    rows = audit_tree.pending(tx, state)
+    if bound is None:
+        reach = audit_log.last_id(tx)
+    else:
+        # A tree that is smaller than it was is another one, after a failover: the mark says nothing about it.
+        reach = bound.last_id if bound.size <= state.size else 0
+    if len(rows) == BATCH:
+        reach = min(reach, rows[-1].id)  # rows above are left to the next step
+    later = audit_tree.first_above(tx, state, reach) if reach > state.swept_id else None
+    return _Found(state, rows, reach, later)
 
 
-def _marked(tx: Transaction) -> _Marked:
-    # First the size: a row whose number comes after the mark becomes a leaf at this position or behind it.
-    return _Marked(audit_tree.read_state(tx).size, *late_writers.mark(tx))
+def _marked(tx: Transaction) -> _Mark:
+    return _Mark(*late_writers.mark(tx), audit_tree.read_state(tx).size)
 
 
-def _growth(found: _Found, swept: Swept) -> Growth:
+def _growth(found: _Found) -> Growth:
     """Return what the tree becomes with the rows that were found."""
-    state = found.state
+    state, rows, reach, later = found
     edge = state.open_edge()
     leaves: list[Leaf] = []
     nodes: list[Subtree] = []
-    for row in found.rows:
+    for row in rows:
         leaf = Leaf(edge.size, row.id, leaf_hash(encode_leaf(row)))
         leaves.append(leaf)
         nodes += (made for made in edge.add(leaf.hash) if made.level >= STORED_LEVEL)
     after = TreeState(edge.size, state.swept_id, state.swept_size, edge.encode())
-    # A full batch may have left rows of lower numbers to the next step.
-    if len(found.rows) < BATCH and swept.last_id > state.swept_id:
-        size = edge.size if swept.size is None else swept.size
-        after = after._replace(swept_id=swept.last_id, swept_size=size)
+    if reach > state.swept_id:
+        above = next((leaf.position for leaf in leaves if leaf.audit_id > reach), edge.size)
+        after = after._replace(swept_id=reach, swept_size=above if later is None else later)
     return Growth(state, after, leaves, nodes)
 
 
