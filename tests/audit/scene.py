@@ -97,7 +97,7 @@ class AuditScene:
         return rows
 
     def rows(self) -> list[AuditRow]:
-        return [AuditRow._make(row) for row in self.sql(f"SELECT {COLUMNS} FROM audit ORDER BY id")]  # type: ignore[arg-type]
+        return [AuditRow._make(row) for row in self.sql(f"SELECT {COLUMNS} FROM audit ORDER BY id")]
 
     def insert(self, row: Sequence[object]) -> None:
         self.sql(f"INSERT INTO audit ({COLUMNS}) VALUES ({', '.join('?' * len(row))})", *row)
