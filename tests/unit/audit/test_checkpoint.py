@@ -6,7 +6,6 @@ from base64 import b64decode
 import pytest
 
 from mysafe.audit.checkpoint import Checkpoint, Note, key_hash, origin_of, parse_note, parse_notes, verifier_key
-from mysafe.audit.leaves import encode_leaf
 from mysafe.crypto.signatures import is_signed
 
 # The example of the package golang.org/x/mod/sumdb/note, and the key of the Go checksum database.
@@ -70,13 +69,3 @@ def test_what_is_no_note_is_not_taken_for_one(old: str, new: str) -> None:
     text = NOTE.encode()
     assert old in text
     assert parse_note(text.replace(old, new, 1)) is None
-
-
-def test_a_row_has_one_encoding_and_two_rows_never_the_same() -> None:
-    assert encode_leaf((5, "ab", b"\xff")).hex() == (
-        "0000000e" + b"mysafe/audit/1".hex() + "00000008" + "0000000000000005" + "00000002" + "6162" + "00000001" + "ff"
-    )
-    assert encode_leaf(("ab", "c")) != encode_leaf(("a", "bc"))
-    assert encode_leaf((-1,)) != encode_leaf((1,))
-    with pytest.raises(TypeError):
-        encode_leaf((None,))
