@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The commands `mysafe audit verify`, `export` and `checkpoint`."""
+"""The commands `mysafe audit verify`, `export` and `checkpoint`, and `mysafe verify`, which looks at everything."""
 
 import json
 import sys
@@ -13,7 +13,8 @@ from mysafe.cli.errors import REFUSED
 from mysafe.cli.terminal import Command, Options
 from mysafe.config import Loaded
 from mysafe.services import audit_trail
-from mysafe.services.audit_tree import exporting, verifying
+from mysafe.services.audit_tree import exporting, scrubbing, verifying
+from mysafe.services.audit_tree.scrubbing import Scrubbed
 from mysafe.services.audit_tree.sequencer import append_own_rows
 from mysafe.services.audit_tree.verifying import Verified
 from mysafe.services.vault import Vault
@@ -30,11 +31,35 @@ def _opened(loaded: Loaded) -> Iterator[Vault]:
 
 def _verify(options: Options, loaded: Loaded) -> int:
     with _opened(loaded) as vault:
-        audit_trail.record_verification(vault)
-        append_own_rows(vault)
-        found = verifying.verify(vault, opening.checkpoint_file(loaded.settings))
+        found = _verified(vault, loaded)
     print(json.dumps(_fields(found))) if options.json else _print(found)
     return REFUSED if found.fault_count else 0
+
+
+def _verified(vault: Vault, loaded: Loaded) -> Verified:
+    audit_trail.record_verification(vault)
+    append_own_rows(vault)
+    return verifying.verify(vault, opening.checkpoint_file(loaded.settings))
+
+
+def _scrub(options: Options, loaded: Loaded) -> int:
+    with _opened(loaded) as vault:
+        found = _verified(vault, loaded)
+        scrubbed = scrubbing.scrub(vault)
+    if options.json:
+        print(json.dumps({"audit": _fields(found), "records": scrubbed._asdict()}))
+    else:
+        _print(found)
+        _print_records(scrubbed)
+    return REFUSED if found.fault_count or scrubbed.fault_count else 0
+
+
+def _print_records(scrubbed: Scrubbed) -> None:
+    for fault in scrubbed.faults:
+        print(f"fault: {fault}")
+    if scrubbed.fault_count > len(scrubbed.faults):
+        print(f"fault: and {scrubbed.fault_count - len(scrubbed.faults)} more")
+    print(f"{scrubbed.records} records opened and compared with the audit log, {scrubbed.fault_count} faults")
 
 
 def _fields(found: Verified) -> dict[str, object]:
@@ -75,4 +100,9 @@ def _checkpoint(options: Options, loaded: Loaded) -> int:
     return 0
 
 
-COMMANDS: dict[str, Command] = {"audit verify": _verify, "audit export": _export, "audit checkpoint": _checkpoint}
+COMMANDS: dict[str, Command] = {
+    "verify": _scrub,
+    "audit verify": _verify,
+    "audit export": _export,
+    "audit checkpoint": _checkpoint,
+}

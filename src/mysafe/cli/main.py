@@ -49,6 +49,8 @@ def _parser() -> argparse.ArgumentParser:
     transfers = _group(commands, "transfer", "transfers of the items of users who left")
     _add(transfers, "list", "print all transfers, newest first", "transfer list")
     _add(commands, "doctor", "say what is unsafe", "doctor")
+    scrub = _add(commands, "verify", "open every record and compare it with the audit log, verified first", "verify")
+    scrub.add_argument("--json", action="store_true", help="print JSON and nothing else")
     _add_backups(commands)
     move = _add(commands, "migrate-database", "copy the vault into another kind of database", "migrate-database")
     move.add_argument("--from", metavar="URL", dest="source", required=True, help="where the vault is")
