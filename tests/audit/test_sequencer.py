@@ -27,8 +27,8 @@ from tests.audit.scene import COLUMNS, AuditScene
 
 def test_every_row_becomes_one_leaf_in_batches(scene: AuditScene, monkeypatch: pytest.MonkeyPatch) -> None:
     scene.act(1200)
-    steps = [scene.sequencer.step() for _ in range(4)]
-    assert steps == [500, 500, 201, 0]
+    steps = [scene.sequencer.step() for _ in range(6)]
+    assert steps == [250, 250, 250, 250, 201, 0]
     assert scene.sql("SELECT count(*), count(DISTINCT audit_id), max(position) FROM audit_leaves") == [
         (1201, 1201, 1200)
     ]
@@ -36,7 +36,7 @@ def test_every_row_becomes_one_leaf_in_batches(scene: AuditScene, monkeypatch: p
 
 
 def test_it_rests_less_than_a_second_and_hardly_while_rows_wait(scene: AuditScene) -> None:
-    scene.act(600)
+    scene.act(300)
     assert scene.sequencer.run() == PAUSE_SECONDS
     assert scene.sequencer.run() == REST_SECONDS
     assert PAUSE_SECONDS < REST_SECONDS <= 0.5

@@ -74,6 +74,7 @@ def test_the_log_is_verified_exported_and_signed(audited: Audited) -> None:
     assert note in audited.checkpoints.read_text(encoding="utf-8")
     out = live.command("audit", "verify")
     assert out.endswith("the audit log is as it was written\n")
+    assert live.command("verify").endswith("records opened and compared with the audit log, 0 faults\n")
     found = json.loads(live.command("audit", "verify", "--json"))
     assert (found["faults"], found["fault_count"], found["pending"]) == ([], 0, 0)
     assert found["stored"] == found["external"] >= 1
@@ -120,6 +121,10 @@ def test_an_edit_is_found_by_both_and_ends_with_one(audited: Audited) -> None:
     assert out.startswith("fault: entry 2 was edited")
     assert out.endswith("1 faults\n")
     assert json.loads(live.attempt("audit", "verify", "--json")[1])["faults"][0]["entry"] == 2
+    status, out, _ = live.attempt("verify", "--json")
+    assert status == 1
+    found = json.loads(out)
+    assert (found["audit"]["fault_count"], found["records"]["faults"]) == (1, ["audit 2 does not open"])
     live.command("audit", "export", str(target))
     key = live.command("audit", "checkpoint", "--key").strip()
     status, out = independent(target, audited.checkpoints, key)

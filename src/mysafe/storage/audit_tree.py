@@ -15,8 +15,8 @@ from mysafe.storage.engine import Transaction
 from mysafe.storage.schema import audit, audit_checkpoints, audit_leaves, audit_nodes, audit_tree
 from mysafe.storage.statements import Row, compile_statement, insert_all
 
-BATCH = 500
-"""Most rows that become leaves in one transaction, and that are read at once."""
+BATCH = 250
+"""Most rows that become leaves in one transaction, and that are read at once. On SQLite all others wait that long."""
 
 STORED_LEVEL = 8
 """Subtrees of at least this level are stored: one row for 256 leaves, and any root takes at most 255 hashes a level."""

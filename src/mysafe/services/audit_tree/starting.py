@@ -61,7 +61,7 @@ def check_newest(tx: Transaction, keys: VaultKeys) -> int:
     state = audit_tree.read_state(tx)
     if root_of(state.size, partial(audit_tree.subtree, tx)) != state.open_edge().root():
         raise TreeDamaged("the edge of the audit tree does not fit its leaves")
-    start = max(0, state.size - BATCH // 2)
+    start = max(0, state.size - BATCH + 1)
     placed = audit_tree.placed_rows(tx, start)
     for position, one in enumerate(placed, start):
         if one.row is None:
