@@ -99,6 +99,10 @@ class AuditScene:
     def rows(self) -> list[AuditRow]:
         return [AuditRow._make(row) for row in self.sql(f"SELECT {COLUMNS} FROM audit ORDER BY id")]
 
+    def rows_but(self, number: int) -> list[AuditRow]:
+        found = self.sql(f"SELECT {COLUMNS} FROM audit WHERE id <> ? ORDER BY id", number)
+        return [AuditRow._make(row) for row in found]
+
     def insert(self, row: Sequence[object]) -> None:
         self.sql(f"INSERT INTO audit ({COLUMNS}) VALUES ({', '.join('?' * len(row))})", *row)
 

@@ -128,6 +128,12 @@ def test_a_keyring_that_was_put_back_is_named(records: Records) -> None:
     assert any(fault.startswith("the keyring has version 1, and had 4") for fault in records.faults())
 
 
+@pytest.mark.sqlite("PostgreSQL takes no text that is none")
+def test_a_text_that_is_none_is_found_and_breaks_nothing(records: Records) -> None:
+    records.sql("UPDATE audit SET node = CAST(x'ff' AS TEXT) WHERE id = 5")
+    assert records.faults() == ("a text of the database is no UTF-8: what is in it cannot be compared",)
+
+
 def test_a_scrub_that_does_not_compare_versions_misses_an_item_that_was_put_back(
     records: Records, monkeypatch: pytest.MonkeyPatch
 ) -> None:

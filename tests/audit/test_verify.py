@@ -12,7 +12,9 @@ import pytest
 
 from mysafe.audit import leaves
 from mysafe.services.audit_tree import verifying
+from mysafe.services.audit_tree.starting import RollbackDetected
 from mysafe.storage.audit_log import AuditRow
+from mysafe.storage.audit_tree import TreeDamaged
 from tests.audit.scene import AuditScene
 
 SIZES = (3, 7, 12)
@@ -227,6 +229,19 @@ def test_rows_that_are_not_in_the_tree_yet_are_counted_and_are_no_fault(scene: A
     scene.grow(*SIZES)
     scene.act(4)
     assert (scene.verify().pending, scene.faults()) == (4, [])
+
+
+@pytest.mark.sqlite("PostgreSQL takes no text that is none")
+def test_a_text_that_is_none_is_found_and_breaks_nothing(scene: AuditScene) -> None:
+    scene.grow(*SIZES)
+    scene.sql("UPDATE audit SET node = CAST(x'ff' AS TEXT) WHERE id = ?", VICTIM)
+    assert scene.faults()[0] == "entry 0 an audit entry has a text that is no UTF-8, among the leaves 0 to 249"
+    with pytest.raises(RollbackDetected, match="no UTF-8"):
+        scene.check_start()
+    scene.insert(scene.rows_but(VICTIM)[2]._replace(id=13, node="x"))
+    scene.sql("UPDATE audit SET node = CAST(x'ff' AS TEXT) WHERE id = 13")
+    with pytest.raises(TreeDamaged, match="above 12 has a text"):
+        scene.sequencer.step()
 
 
 def test_the_first_twenty_faults_are_named_and_all_are_counted(scene: AuditScene) -> None:

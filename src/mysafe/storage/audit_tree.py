@@ -159,8 +159,15 @@ def read_state(tx: Transaction) -> TreeState:
 
 
 def pending(tx: Transaction, state: TreeState) -> list[AuditRow]:
-    """Return rows of the audit log that are no leaves yet, ascending by their numbers, at most BATCH."""
-    return [AuditRow._make(row) for row in tx.rows(_PENDING, state.swept_id, state.swept_size)]
+    """Return rows of the audit log that are no leaves yet, ascending by their numbers, at most BATCH.
+
+    Raises:
+        TreeDamaged: a text of them is none, which SQLite takes from whoever insists.
+    """
+    try:
+        return [AuditRow._make(row) for row in tx.rows(_PENDING, state.swept_id, state.swept_size)]
+    except UnicodeDecodeError:
+        raise TreeDamaged(f"an audit entry above {state.swept_id} has a text that is no UTF-8") from None
 
 
 def first_above(tx: Transaction, state: TreeState, number: int) -> int | None:
@@ -203,8 +210,12 @@ def subtree(tx: Transaction, level: int, number: int) -> bytes:
 
 
 def placed_rows(tx: Transaction, start: int) -> list[PlacedRow]:
-    """Return leaves from a position on with their rows, ascending, at most BATCH."""
-    return [_placed(row) for row in tx.rows(_PLACED, start)]
+    """Return leaves from a position on with their rows, ascending, at most BATCH. Raises TreeDamaged as `pending`."""
+    try:
+        return [_placed(row) for row in tx.rows(_PLACED, start)]
+    except UnicodeDecodeError:
+        where = f"among the leaves {start} to {start + BATCH - 1}"
+        raise TreeDamaged(f"an audit entry has a text that is no UTF-8, {where}") from None
 
 
 def ids_after(tx: Transaction, after: int) -> list[int]:

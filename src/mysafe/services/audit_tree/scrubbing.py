@@ -44,7 +44,10 @@ def scrub(vault: Vault) -> Scrubbed:
     Raises:
         VaultError: the database cannot be read.
     """
-    return vault.engine.look(partial(_scrub, keys=vault.keys)).result()
+    try:
+        return vault.engine.look(partial(_scrub, keys=vault.keys)).result()
+    except UnicodeDecodeError:  # SQLite takes such a text from whoever insists, but not from us
+        return Scrubbed(0, ("a text of the database is no UTF-8: what is in it cannot be compared",), 1)
 
 
 def _scrub(tx: Transaction, keys: VaultKeys) -> Scrubbed:

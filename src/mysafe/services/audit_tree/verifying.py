@@ -25,7 +25,7 @@ from mysafe.services.recording import open_row
 from mysafe.services.vault import Vault
 from mysafe.storage import audit_tree
 from mysafe.storage.audit_log import AuditRow
-from mysafe.storage.audit_tree import STORED_LEVEL, Leaf, TreeDamaged
+from mysafe.storage.audit_tree import STORED_LEVEL, Leaf, PlacedRow, TreeDamaged
 from mysafe.storage.engine import Transaction
 
 MOST_NAMED = 20
@@ -135,12 +135,19 @@ class _Replay:
         return checked
 
     def _placed(self) -> Iterator[tuple[Leaf, AuditRow | None]]:
-        while placed := audit_tree.placed_rows(self._tx, self._edge.size):
+        while placed := self._next_rows():
             for one in placed:
                 if one.leaf.position != self._edge.size:
                     self._fault(0, f"the leaf {self._edge.size} is missing")
                     return
                 yield one
+
+    def _next_rows(self) -> list[PlacedRow]:
+        try:
+            return audit_tree.placed_rows(self._tx, self._edge.size)
+        except TreeDamaged as error:
+            self._fault(0, str(error))
+            return []
 
     def _check_leaf(self, leaf: Leaf, row: AuditRow | None) -> None:
         entry = leaf.audit_id
@@ -223,7 +230,7 @@ class _Replay:
             return
         met: set[int] = set()
         start = 0
-        while placed := audit_tree.placed_rows(self._tx, start):
+        while start < self._edge.size and (placed := audit_tree.placed_rows(self._tx, start)):
             for leaf, row in placed:
                 seal = int.from_bytes(row.details[:8]) if row is not None else 0
                 if seal in met:
