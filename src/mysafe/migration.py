@@ -9,7 +9,7 @@ from mysafe import opening
 from mysafe.config import Settings
 from mysafe.services.backup.archive import BackupRefused
 from mysafe.services.backup.opening import open_everything
-from mysafe.storage.copies.tables import audit_head, counts
+from mysafe.storage.copies.tables import AuditHead, audit_head, counts
 from mysafe.storage.copies.transfer import copy_rows
 from mysafe.storage.engine import Engine, StorageRefused
 from mysafe.storage.sqlite_lane import SqliteEngine
@@ -41,14 +41,13 @@ def migrate_database(settings: Settings, source: str, target: str, progress: Pro
     """
     vault = opening.open_vault(dataclasses.replace(settings, database=source))
     try:
-        total = vault.engine.look(counts).result()
-        before = vault.engine.look(audit_head).result()
+        total, before = _state(vault.engine)
         new = _made(settings, target)
         try:
             _copy(vault.engine, new, sum(total.values()), progress)
-            if vault.engine.look(audit_head).result() != before:
+            if _state(vault.engine) != (total, before):
                 raise StorageRefused("the vault was used meanwhile, and the copy is not whole: stop its servers first")
-            if new.look(counts).result() != total or new.look(audit_head).result() != before:
+            if _state(new) != (total, before):
                 raise StorageRefused("the copy does not have the rows of the source")
             opened = new.look(lambda tx: open_everything(tx, vault.keys)).result()
         finally:
@@ -58,6 +57,11 @@ def migrate_database(settings: Settings, source: str, target: str, progress: Pro
     if opened.broken:
         raise BackupRefused(f"{opened.broken} records do not open in the copy, first {', '.join(opened.named)}")
     return Moved(sum(total.values()), opened.records)
+
+
+def _state(engine: Engine) -> tuple[dict[str, int], AuditHead]:
+    """Return how many rows each table has, and the newest of the audit log, as of one moment."""
+    return engine.look(lambda tx: (counts(tx), audit_head(tx))).result()
 
 
 def _made(settings: Settings, target: str) -> Engine:

@@ -26,7 +26,7 @@ from mysafe.services.accounts import access_keys, groups, users
 from mysafe.services.authentication import local_operator
 from mysafe.services.unit_of_work import UnitOfWork
 from mysafe.services.vault import Vault
-from mysafe.storage.engine import Engine, Unit
+from mysafe.storage.engine import Engine, EngineFigures, Unit
 from tests.support import databases
 
 T = TypeVar("T")
@@ -82,6 +82,9 @@ class FaultyEngine(Engine):
     def run_units_on(self, host: Any) -> None:
         self.engine.run_units_on(host)
 
+    def figures(self) -> EngineFigures:
+        return self.engine.figures()
+
     def close(self) -> None:
         self.engine.close()
 
@@ -130,7 +133,7 @@ class RunningServer:
         self.engine = FaultyEngine(self.vault.engine)
         self.vault.engine = self.engine
         self._names = (f"actor{number}" for number in itertools.count(1))
-        self._server: uvicorn.Server = app.web_server(self.application(), self.settings)
+        self._server: uvicorn.Server = self.web_server()
         self._thread = threading.Thread(target=self._server.run, daemon=True)
         self._thread.start()
         while not self._server.started:
@@ -141,6 +144,10 @@ class RunningServer:
     def application(self) -> app.Application:
         """Return what is served."""
         return app.asgi_app(self.vault, self.settings, ticks=self.ticks)
+
+    def web_server(self) -> uvicorn.Server:
+        """Return what serves it."""
+        return app.web_server(self.application(), self.settings)
 
     def close(self) -> None:
         self._server.should_exit = True

@@ -41,6 +41,8 @@ def _files(settings: Settings) -> list[Finding]:
     ]
     if settings.database_password_file is not None:
         findings.append(health.private_file("database password", settings.database_password_file))
+    if settings.metrics_token_file is not None:
+        findings.append(health.private_file("metrics token", settings.metrics_token_file))
     if settings.tls_key is not None:
         findings.append(health.private_file("TLS key", settings.tls_key))
     return findings

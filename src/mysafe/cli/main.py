@@ -74,7 +74,9 @@ def _add(
     parser = commands.add_parser(name, help=about, description=about.capitalize() + ".", allow_abbrev=False)
     parser.set_defaults(command=command)
     parser.add_argument("--data", metavar="DIR", help="directory of the vault (or MYSAFE_DATA)")
-    parser.add_argument("--database", metavar="URL", help="sqlite:///PATH (or MYSAFE_DATABASE); DIR/vault.db without")
+    parser.add_argument(
+        "--database", metavar="URL", help="sqlite:///PATH or postgresql://… (or MYSAFE_DATABASE); DIR/vault.db without"
+    )
     parser.add_argument("--key-file", metavar="FILE", help="root key file (or MYSAFE_KEY_FILE); DIR.key without")
     parser.add_argument("--root-provider", metavar="P", help="what opens the vault (keyfile)")
     return parser

@@ -14,6 +14,7 @@ from mysafe.domain.files import LARGEST_FILE_BYTES
 
 _LONGEST_NOTES = 1_048_576
 _MOST_STORED_BYTES = 2**50
+_LARGEST_PORT = 65_535
 
 
 class Given(NamedTuple):
@@ -134,6 +135,22 @@ def _object_store(name: str, given: Given) -> str:
     return address
 
 
+def _place(name: str, given: Given) -> str:
+    address = _text(name, given)
+    found = re.fullmatch(r"(?:\[[0-9A-Fa-f:.%]+\]|[A-Za-z0-9.-]+):([0-9]{1,5})", address, re.ASCII)
+    if found is None or int(found[1]) > _LARGEST_PORT:
+        raise _refused(name, given, "HOST:PORT, such as 127.0.0.1:9464 or [::1]:9464")
+    return address
+
+
+def _collector(name: str, given: Given) -> str:
+    address = _text(name, given)
+    # Userinfo and a query could hold a secret, so they are refused, and the address is not repeated.
+    if not re.fullmatch(r"https?://(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9.-]+)(?::[0-9]{1,5})?/[A-Za-z0-9._~/-]*", address):
+        raise _refused(name, given, "http://HOST:PORT/PATH, or https")
+    return address
+
+
 READERS: dict[str, Callable[[str, Given], object]] = {
     "data": _path,
     "database": _database,
@@ -159,6 +176,11 @@ READERS: dict[str, Callable[[str, Given], object]] = {
     "token_failures_per_minute": _number(1, 100_000, is_whole=True),
     "token_failures_per_address": _number(1, 100_000, is_whole=True),
     "public_api_description": _flag,
+    "metrics_address": _place,
+    "metrics_token_file": _path,
+    "access_log": _flag,
+    "traces_endpoint": _collector,
+    "traces_ratio": _number(0, 1, is_whole=False),
     "compat_mensagem": _flag,
     "compat_unauthenticated_status": _choice("401", "404"),
     "compat_hide_existence": _flag,
@@ -184,5 +206,6 @@ READERS: dict[str, Callable[[str, Given], object]] = {
     "files_bytes_per_second": _number(1, 2**30, is_whole=True),
     "notes_max_characters": _number(1, _LONGEST_NOTES, is_whole=True),
     "shutdown_seconds": _number(1, 600, is_whole=True),
+    "drain_seconds": _number(0, 600, is_whole=True),
 }
 """The reader of each field. It gets the name of the field for its message, and raises SettingsRefused."""

@@ -4,8 +4,11 @@
 provider (key file, …)  wraps  root key  seals  keyring  holds the working keys
 """
 
+import hmac
 import json
 import logging
+import threading
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import sha256
@@ -27,6 +30,9 @@ _security = logging.getLogger("mysafe.security")
 
 DAILY_SLOT = 1
 """The slot that opens the vault at every start."""
+
+LONGEST_LOOK_SECONDS = 60.0
+"""How long keys are kept after newer ones came, for transactions that began before."""
 
 
 _KEYS = {"keyfile": "key file", "passphrase": "passphrase", "recovery": "recovery code", "shamir": "shares"}
@@ -143,6 +149,8 @@ class Keychain:
     def __init__(self, root: OpenRoot) -> None:
         self.current = root.keys
         self._before: VaultKeys | None = None
+        self._taken_at = 0.0
+        self._taking = threading.Lock()
         self._root_key = root.root_key
 
     def __repr__(self) -> str:
@@ -204,13 +212,21 @@ class Keychain:
             self._root_key = root.root_key
             self._take(root.keys)
 
+    def is_root_key(self, key: bytes) -> bool:
+        """Return whether a key is the root key."""
+        return hmac.compare_digest(self._root_key, key)
+
     def forget_before(self) -> None:
-        """Let go of the keys before the current ones: no transaction is left that could need them."""
-        self._before = None
+        """Let go of the keys before the current ones, if no transaction is left that could need them."""
+        with self._taking:
+            if time.monotonic() - self._taken_at > LONGEST_LOOK_SECONDS:
+                self._before = None
 
     def _take(self, keys: VaultKeys) -> None:
-        if keys.version > self.current.version:
-            self._before, self.current = self.current, keys
+        with self._taking:  # two threads may have loaded the same keyring: the second must not displace `_before`
+            if keys.version > self.current.version:
+                self._before, self.current = self.current, keys
+                self._taken_at = time.monotonic()
 
 
 def find_slot(tx: Transaction, provider: str) -> SlotRow:

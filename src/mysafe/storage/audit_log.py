@@ -3,7 +3,7 @@
 
 from typing import NamedTuple
 
-from sqlalchemy import bindparam, func, insert, select
+from sqlalchemy import bindparam, func, insert, select, text
 
 from mysafe.domain.errors import AuditUnwritable, Unavailable
 from mysafe.storage.engine import Transaction, UniqueClash
@@ -33,9 +33,9 @@ _COLUMNS = tuple(column.name for column in audit.columns if column.name != "id")
 _APPEND = compile_statement(insert(audit).values({name: bindparam(name) for name in _COLUMNS}), _COLUMNS)._replace(
     failure=AuditUnwritable
 )
-_COUNT = compile_statement(select(func.count()).select_from(audit), ())
 _LAST = compile_statement(select(func.max(audit.c.id)), ())
-_AFTER = compile_statement(select(audit).where(audit.c.id > bindparam("after")).order_by(audit.c.id), ("after",))
+_COUNT = compile_statement(select(func.count()).select_from(audit), ())
+_NEWEST = compile_statement(select(audit).order_by(audit.c.id.desc()).suffix_with(text("LIMIT :most")), ("most",))
 
 
 def append(tx: Transaction, row: AuditRow) -> None:
@@ -47,20 +47,20 @@ def append(tx: Transaction, row: AuditRow) -> None:
 
 
 def newest(tx: Transaction, limit: int) -> list[AuditRow]:
-    """Return the newest rows, at most `limit`, ascending by id. Ids have no gaps but those of failed commits."""
-    return [_audit_row(row) for row in tx.rows(_AFTER, last_id(tx) - limit)]
-
-
-def last_id(tx: Transaction) -> int:
-    """Return the number of the newest row, 0 without one."""
-    (last,) = tx.rows(_LAST)[0]
-    return 0 if last is None else int(str(last))
+    """Return the newest rows, at most `limit`, ascending by id."""
+    return [_audit_row(row) for row in reversed(tx.rows(_NEWEST, limit))]
 
 
 def count(tx: Transaction) -> int:
     """Return how many rows there are."""
     (number,) = tx.rows(_COUNT)[0]
     return int(str(number))
+
+
+def last_id(tx: Transaction) -> int:
+    """Return the id of the newest row, 0 without one. Cheap, unlike `count`."""
+    (last,) = tx.rows(_LAST)[0]
+    return int(str(last or 0))
 
 
 def _audit_row(row: Row) -> AuditRow:

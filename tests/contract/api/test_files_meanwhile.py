@@ -15,6 +15,7 @@ import pytest
 
 from mysafe.domain.errors import StoreFull
 from mysafe.domain.files import Ticket
+from mysafe.services.authentication import local_operator
 from mysafe.services.files.collector import AGE_SECONDS, Collector, collect
 from mysafe.services.files.shelf import Shelf
 from mysafe.services.files.uploads import discard
@@ -188,26 +189,48 @@ def test_a_disk_that_fills_up_ends_an_upload(tmp_path: Path, monkeypatch: pytest
     filling.abort()
 
 
+def unheard(server: RunningServer, number: int) -> None:
+    """Let nobody hear of the end of a unit of an upload: the first one gives leave, the second one makes the item."""
+    real, made = server.engine.engine.enqueue, 0
+
+    def enqueue(unit: Any) -> None:
+        nonlocal made
+        if getattr(unit, "_origin", LOCAL).action == "item.create":
+            made += 1
+            if made == number:
+                unit._settle = lambda value, error: None
+        real(unit)
+
+    server.engine.engine.enqueue = enqueue  # type: ignore[method-assign]  # only for this test
+
+
+def upload_late(server: RunningServer, token: str) -> int:
+    headers = authorization(token) | {"Content-Type": RAW, "MySafe-Fields": "eyJmaWxlX25hbWUiOiJhIn0="}
+    with server.client() as client:
+        return client.post(FILES, headers=headers, content=b"content").status_code
+
+
 def test_an_unknown_outcome_at_the_end_keeps_what_was_kept(tmp_path: Path) -> None:
     """The answer is late, but the file was made: its bytes must not be taken for those of a failed upload."""
     server = RunningServer(tmp_path, request_seconds=2)
     try:
         owner = server.new_token(server.new_actor())
-        real, made = server.engine.engine.enqueue, 0
-
-        def enqueue(unit: Any) -> None:
-            nonlocal made
-            if getattr(unit, "_origin", LOCAL).action == "item.create":
-                made += 1
-                if made == 2:  # the one that makes the item: nobody hears of its end
-                    unit._settle = lambda value, error: None
-            real(unit)
-
-        server.engine.engine.enqueue = enqueue  # type: ignore[method-assign]  # only for this test
+        unheard(server, 2)
+        assert upload_late(server, owner) == 504
         with server.client() as client:
-            headers = authorization(owner) | {"Content-Type": RAW, "MySafe-Fields": "eyJmaWxlX25hbWUiOiJhIn0="}
-            assert client.post(FILES, headers=headers, content=b"content").status_code == 504
             (line,) = client.get(FILES, headers=authorization(owner)).json()["file_on_list"]
         assert download(server, owner, line["identifier"]).content == b"content"
+    finally:
+        server.close()
+
+
+def test_an_unknown_outcome_at_the_beginning_sets_no_room_aside(tmp_path: Path) -> None:
+    server = RunningServer(tmp_path, request_seconds=2)
+    try:
+        owner = server.new_token(server.new_actor())
+        unheard(server, 1)
+        assert upload_late(server, owner) == 504
+        left = server.vault.run(local_operator, lambda uow: uow.registry.blobs.left_over(2**40)).result()
+        assert left == []
     finally:
         server.close()

@@ -27,6 +27,13 @@ def test_the_newest_rows_come_back_ascending(engine: Engine) -> None:
     assert engine.look(audit_log.count).result() == 7
 
 
+def test_a_gap_between_ids_hides_no_row(engine: Engine) -> None:
+    for number in range(1, 8):
+        engine.submit(partial(append, number=number)).result()
+    engine.submit(lambda tx: tx.execute(Statement("DELETE FROM audit WHERE id IN (4, 5, 6)"))).result()
+    assert [row.id for row in engine.look(partial(audit_log.newest, limit=3)).result()] == [2, 3, 7]
+
+
 def test_the_number_of_a_deleted_row_is_not_used_again(engine: Engine) -> None:
     engine.submit(partial(append, number=1)).result()
     assert engine.submit(lambda tx: tx.execute(Statement("DELETE FROM audit"))).result() == 1

@@ -162,11 +162,11 @@ class About(NamedTuple):
 class Reception(NamedTuple):
     """How a body is taken that is stored while it arrives.
 
-    `begin` is a use case that gives leave, before a byte is read; `reader` finds the content in the body; `finish`
-    returns what makes the stored content visible.
+    `begin` is a use case that gives leave, before a byte is read, and is told the id of the content; `reader` finds
+    the content in the body; `finish` returns what makes the stored content visible.
     """
 
-    begin: Callable[[UnitOfWork], Ticket]
+    begin: Callable[[UnitOfWork, str], Ticket]
     reader: UploadReader
     finish: Callable[[StoredContent, Given], Step]
 

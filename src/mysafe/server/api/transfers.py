@@ -12,10 +12,11 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any, NamedTuple, TypeVar
 
-from mysafe.domain.errors import SlowBody, TooLarge, VaultError
+from mysafe.domain.errors import DatabaseUnreachable, DeadlinePassed, SlowBody, TooLarge, VaultError
 from mysafe.domain.files import EXTRA_BYTES, FileBounds, StoredContent, Ticket
 from mysafe.server.api.body import GRACE_SECONDS, ClientGone
 from mysafe.server.api.call import Answer, Outgoing, Reception, Step
+from mysafe.server.observing.tally import TransferTally
 from mysafe.server.places import NOBODY_KNOWN, Place, Places
 from mysafe.services.files import uploads
 from mysafe.services.files.shelf import Filling, Reading, Shelf
@@ -62,14 +63,23 @@ class Transfers:
         shelf: keeps the contents.
         bounds: how much may be stored.
         least_bytes_per_second: slowest average of an upload, after the first seconds (R-LIM-01).
+        tally: counts what is moved.
     """
 
-    def __init__(self, vault: Vault, shelf: Shelf, bounds: FileBounds, least_bytes_per_second: int) -> None:
+    def __init__(
+        self,
+        vault: Vault,
+        shelf: Shelf,
+        bounds: FileBounds,
+        least_bytes_per_second: int,
+        tally: TransferTally | None = None,
+    ) -> None:
         self._vault = vault
         self._shelf = shelf
         self._least_bytes_per_second = least_bytes_per_second
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="files")
         self._places = TransferPlaces()
+        self._tally = tally or TransferTally()
         self.bounds = bounds
 
     async def take(self, reception: Reception, run: Run, receive: Receive, who: Who) -> Answer:
@@ -83,7 +93,8 @@ class Transfers:
         with self._places.take() as place:
             if (known := who()) is not None:  # by the token; otherwise only the first unit finds out
                 place.give_to(known)
-            ticket: Ticket = await run(Step(reception.begin, _never))
+            blob_id = uploads.new_blob_id()
+            ticket = await self._begun(reception, blob_id, run)
             filling: Filling | None = None
             try:
                 place.give_to(who() or NOBODY_KNOWN)
@@ -93,9 +104,10 @@ class Transfers:
                 answer = step.encode(await run(step))
                 if not isinstance(answer, Answer):
                     raise RuntimeError("an upload ends with its answer")
+                self._tally.uploads += 1
                 return answer
             except BaseException:
-                await self._drop(filling, ticket)
+                await self._drop(filling, blob_id)
                 raise
 
     async def open(self, outgoing: Outgoing, who: Who) -> Opened:
@@ -128,8 +140,10 @@ class Transfers:
                 upcoming = self._in_thread(reading.fetch, fetched.stop, outgoing.stop)
                 for piece in reading.open(fetched):
                     await send({"type": "http.response.body", "body": piece, "more_body": True})
+                    self._tally.sent_bytes += len(piece)
             if not gone.done():
                 await send({"type": "http.response.body", "body": b""})
+                self._tally.downloads += 1
         finally:
             opened.place.give_back()
             gone.cancel()
@@ -151,6 +165,7 @@ class Transfers:
                 pieces = reception.reader.feed(data)
                 arrived = sum(map(len, pieces))
                 size += arrived
+                self._tally.received_bytes += arrived
                 if size > ticket.most_bytes:
                     raise ticket.refusal
                 if size > reserved:
@@ -170,12 +185,22 @@ class Transfers:
         finally:
             await asyncio.wait((writing,))
 
-    async def _drop(self, filling: Filling | None, ticket: Ticket) -> None:
+    async def _begun(self, reception: Reception, blob_id: str, run: Run) -> Ticket:
+        """Return the leave to upload. What may have been begun although nobody heard of it is given up again."""
+        try:
+            ticket: Ticket = await run(Step(lambda uow: reception.begin(uow, blob_id), _never))
+        except BaseException as error:
+            if not isinstance(error, VaultError) or isinstance(error, DeadlinePassed | DatabaseUnreachable):
+                await self._drop(None, blob_id)
+            raise
+        return ticket
+
+    async def _drop(self, filling: Filling | None, blob_id: str) -> None:
         """Leave nothing of an upload. What cannot be removed now is the collector's."""
         try:
             if filling is not None:
                 await self._in_thread(filling.abort)
-            await self._in_thread(uploads.discard, self._vault, self._shelf, ticket.blob_id)
+            await self._in_thread(uploads.discard, self._vault, self._shelf, blob_id)
         except VaultError:
             return
 

@@ -52,15 +52,22 @@ def scrub(vault: Vault) -> Scrubbed:
 
 def _scrub(tx: Transaction, keys: VaultKeys) -> Scrubbed:
     recorded, keyring_version = _recorded(tx)
-    faults = list(_differences(tx, recorded))
+    differing = dict(_differences(tx, recorded))
+    faults = [f"{name} {what}" for name, what in differing.items()]
     ring = vault_state.newest_keyring(tx)
     if ring is None or ring.version < keyring_version:
         found = ring.version if ring else 0
         faults.append(f"the keyring has version {found}, and had {keyring_version}: it was put back")
     opened = open_everything(tx, keys)
-    faults += (f"{name} does not open" for name in opened.named)
+    # What is older than it should be, or missing, is named there too.
+    more = [name for name in opened.named if _plain(name) not in differing]
+    faults += (f"{name} does not open" for name in more)
     count = len(faults) + opened.broken - len(opened.named)
     return Scrubbed(opened.records, tuple(faults[:MOST_NAMED]), count)
+
+
+def _plain(name: str) -> str:
+    return name.removeprefix("items ").removesuffix(" is missing")
 
 
 _Recorded = dict[str, dict[int, int]]
@@ -87,21 +94,21 @@ def _recorded(tx: Transaction) -> tuple[_Recorded, int]:
     return recorded, keyring_version
 
 
-def _differences(tx: Transaction, recorded: _Recorded) -> Iterator[str]:
-    """Yield what is not as the audit log says. What it says of a record is taken out of `recorded`."""
+def _differences(tx: Transaction, recorded: _Recorded) -> Iterator[tuple[str, str]]:
+    """Yield records that are not as the audit log says, and how. What it says is taken out of `recorded`."""
     for kind, number, version in _present(tx):
         known = recorded[kind].pop(number, None) if kind in recorded else None
         name = f"{kind} {number}"
         if known is None:
-            yield f"{name} is not in the audit log: it was put there"
+            yield name, "is not in the audit log: it was put there"
         elif known == _ERASED:
-            yield f"{name} was erased, and is there again"
+            yield name, "was erased, and is there again"
         elif version < known:
-            yield f"{name} has version {version}, and had {known}: it was put back"
+            yield name, f"has version {version}, and had {known}: it was put back"
     for kind, left in sorted(recorded.items()):
         for number, known in left.items():
             if known > 0:
-                yield f"{kind} {number} is gone: it had version {known}"
+                yield f"{kind} {number}", f"is gone: it had version {known}"
 
 
 def _present(tx: Transaction) -> Iterator[tuple[str, int, int]]:

@@ -36,8 +36,17 @@ STEP_BYTES = 8 * 1024 * 1024
 """How much more is set aside at once for an upload that does not say how long it is."""
 
 
+def new_blob_id() -> str:
+    """Return an id that no content has: 32 hexadecimal digits. It is chosen before the first unit of an upload.
+
+    So what that unit began can be discarded when nobody knows whether it was committed.
+    """
+    return token_hex(16)
+
+
 def begin(
     uow: UnitOfWork,
+    blob_id: str,
     ref: ItemRef | None,
     announced_bytes: int | None,
     bounds: FileBounds,
@@ -46,6 +55,7 @@ def begin(
     """Return leave to upload the content of a new file, or a new content of an existing one.
 
     Args:
+        blob_id: a new id for the content, of `new_blob_id`.
         ref: the existing file, None for a new one.
         announced_bytes: how long the request says it is; None if it does not say.
         bounds: how much may be stored.
@@ -66,7 +76,6 @@ def begin(
     expected = max((announced_bytes or 0) - EXTRA_BYTES, 0)
     if most <= 0 or expected > most:
         raise refusal
-    blob_id = token_hex(16)
     blobs.begin(blob_id, owner, expected)
     is_bounded = bounds.user_bytes is not None or bounds.total_bytes is not None
     return Ticket(blob_id, most, refusal, expected if is_bounded else None)

@@ -80,4 +80,7 @@ class Pulse:
 
     def _run(self) -> None:
         while not self._is_over.wait(POLL_SECONDS):
-            self.beat()
+            try:
+                self.beat()
+            except Exception as error:  # noqa: BLE001  # without a pulse every rotation would wait for this process
+                _log.error("the pulse fails: %s", type(error).__name__)

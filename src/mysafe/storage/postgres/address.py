@@ -11,8 +11,11 @@ from mysafe.storage.engine import StorageRefused
 SOCKETS = "/var/run/postgresql"
 """Where Debian's server has its socket; the library's own default is elsewhere."""
 
-REFUSED = ("password", "service", "options", "replication")
+REFUSED = ("password", "sslpassword", "service", "options", "replication")
 """What an address may not say: a secret has its own place, and the rest would change what is checked here."""
+
+FROM_NOWHERE_ELSE = ("hostaddr", "options")
+"""What the library would take from the environment (PGHOSTADDR, PGOPTIONS) where the address does not say it."""
 
 FIXED = {
     "application_name": "mysafe",
@@ -47,7 +50,9 @@ def connection_text(address: str, password: str | None) -> str:
             raise StorageRefused(f"the address of the database may not set {name}")
     parts |= FIXED
     parts.setdefault("host", parts.get("hostaddr", SOCKETS))
-    if not all(map(is_local, parts.get("hostaddr", parts["host"]).split(","))):
+    for name in FROM_NOWHERE_ELSE:
+        parts.setdefault(name, "")
+    if not all(map(is_local, (parts["hostaddr"] or parts["host"]).split(","))):
         if parts.setdefault("sslmode", "verify-full") != "verify-full":
             raise StorageRefused("a database on another machine is only reached with sslmode=verify-full")
         parts.setdefault("sslrootcert", "system")

@@ -5,10 +5,11 @@ import threading
 from typing import ClassVar, Self
 
 from mysafe.domain.errors import DatabaseUnreachable
-from mysafe.storage.engine import Engine, StorageRefused, Unit
+from mysafe.storage.engine import Engine, EngineFigures, StorageRefused, Unit, figures_of
 from mysafe.storage.hosting import Host
 from mysafe.storage.postgres.address import connection_text
-from mysafe.storage.postgres.connection import connect, open_link
+from mysafe.storage.postgres.connection import connect, open_link, why_unreachable
+from mysafe.storage.postgres.history import Past
 from mysafe.storage.postgres.lane import Lane, Shared
 from mysafe.storage.postgres.migration import has_vault, migrate
 from mysafe.storage.postgres.transaction import Numbers
@@ -29,7 +30,7 @@ class PostgresEngine(Engine):
     is_shared: ClassVar[bool] = True
 
     def __init__(self, text: str, *, connections: int = CONNECTIONS, patience: float = PATIENCE_SECONDS) -> None:
-        shared = Shared(Numbers(), {}, threading.Lock())
+        shared = Shared(Numbers(), {}, threading.Lock(), Past())
         self._waiting = Waiting(patience=patience)
         self._lanes = [Lane(self._waiting, text, shared) for _ in range(connections)]
 
@@ -50,7 +51,7 @@ class PostgresEngine(Engine):
             connect(text).close()
             link = open_link(text)
         except DatabaseUnreachable:
-            raise StorageRefused("the database server cannot be reached, or does not let this user in") from None
+            raise StorageRefused(why_unreachable(text)) from None
         try:
             migrate(link)
             if is_new and has_vault(link):
@@ -69,6 +70,11 @@ class PostgresEngine(Engine):
 
     def run_units_on(self, host: Host | None) -> None:
         """Do nothing: a unit waits for the server several times, and an event loop must not wait."""
+
+    def figures(self) -> EngineFigures:
+        """Return how the engine does; see `Engine.figures`."""
+        units, looks = self._waiting.lengths()
+        return figures_of(units, looks, [lane.tally for lane in self._lanes])
 
     def close(self) -> None:
         """Finish what is queued and close the connections."""

@@ -18,8 +18,9 @@ import time
 from typing import NamedTuple
 
 from mysafe.domain.errors import Busy, DatabaseUnreachable, DeadlinePassed
-from mysafe.storage.engine import StorageRefused, Transaction, UniqueClash, Unit
+from mysafe.storage.engine import LaneTally, StorageRefused, Transaction, UniqueClash, Unit
 from mysafe.storage.postgres.connection import Broken, Call, Connection, Failed, connect
+from mysafe.storage.postgres.history import Past
 from mysafe.storage.postgres.transaction import LOOKING, WRITING, Failure, Fate, Key, Numbers, PostgresTransaction
 from mysafe.storage.postgres.waiting import PATIENCE_SECONDS, Waiting
 from mysafe.storage.statements import Statement
@@ -44,11 +45,12 @@ Outcome = tuple[Unit, object, BaseException | None]
 
 
 class Shared(NamedTuple):
-    """What the lanes of an engine have together: ids, habits, and the gate that an overtaken unit holds."""
+    """What the lanes of an engine have together: ids, habits, the gate of an overtaken unit, and what they saw."""
 
     numbers: Numbers
     habits: dict[Key, dict[Key, Statement]]
     gate: threading.Lock
+    past: Past
 
 
 class _Spoiled(Exception):
@@ -93,6 +95,7 @@ class Lane:
         self._shared = shared
         self._connection: Connection | None = None
         self._tx: PostgresTransaction | None = None
+        self.tally = LaneTally()
         self._thread = threading.Thread(target=self._serve, name="lane", daemon=True)
         self._thread.start()
 
@@ -134,7 +137,7 @@ class Lane:
 
         And the unit that waited for a lock in vain, if there is one.
         """
-        self._pass_gate()
+        self._pass_gate(how)
         try:
             return self._attempt(units, how), None
         except _Spoiled as spoiled:
@@ -145,7 +148,7 @@ class Lane:
 
     def _alone(self, unit: Unit, how: Statement) -> Outcome:
         """Return the outcome of a unit in a transaction of its own, run again as often as that may help."""
-        self._pass_gate()
+        self._pass_gate(how)
         outcome, last = self._tried(unit, how)
         if outcome is not None:
             return outcome
@@ -175,10 +178,10 @@ class Lane:
         except Broken:
             self._drop()
 
-    def _pass_gate(self) -> None:
-        """Wait while a unit that was overtaken is at work."""
+    def _pass_gate(self, how: Statement) -> None:
+        """Wait while a unit that was overtaken is at work. A look overtakes nobody."""
         gate = self._shared.gate
-        if gate.acquire(timeout=PATIENCE_SECONDS):
+        if how is not LOOKING and gate.acquire(timeout=PATIENCE_SECONDS):
             gate.release()
 
     def _tried(self, unit: Unit, how: Statement) -> tuple[Outcome | None, BaseException | None]:
@@ -209,10 +212,14 @@ class Lane:
         try:
             tx.begin(how)
             outcomes = [_run_one(tx, unit, is_look=how is LOOKING) for unit in units]
+            began = time.monotonic()
             _commit(tx)
+            tx.share_numbers()
         except _Spoiled:
             self._roll_back(tx)
             raise
+        if how is WRITING:
+            self.tally.committed(len(units), time.monotonic() - began)
         return outcomes
 
     def _roll_back(self, tx: PostgresTransaction) -> None:
@@ -227,9 +234,11 @@ class Lane:
     # -- the connection ------------------------------------------------------------------------------------------------
 
     def _ready(self) -> PostgresTransaction:
+        if self._connection is not None and self._shared.past.is_over(self._connection.began_at):
+            self._drop()  # two servers answer, and another lane has found the newer primary
         if self._tx is None:
             try:
-                self._connection = connect(self._text)
+                self._connection = connect(self._text, self._shared.past)
             except (DatabaseUnreachable, StorageRefused) as error:
                 if isinstance(error, StorageRefused):
                     _log.error("the database cannot be used any more: %s", error)

@@ -8,6 +8,8 @@ import httpx
 import pytest
 
 from mysafe.domain.actions import Action
+from mysafe.domain.errors import DatabaseUnreachable
+from mysafe.services import items
 from tests.contract.api.manage.scene import API_SECRET, NOTE, PASSWORD, Person, Scene, database
 from tests.contract.api.manage.test_history import code
 from tests.support.server import authorization
@@ -122,6 +124,20 @@ def test_a_damaged_item_is_refused_and_the_others_are_done(scene: Scene) -> None
         connection.execute("UPDATE items SET meta = zeroblob(200) WHERE kind = 'note' AND id = ?", (int(damaged),))
     answer = owner.ask("POST", PATH, {"action": "deactivate", "items": named("note", first, damaged, last)})
     assert results(answer) == [("done", None), ("refused", "unexpected"), ("done", None)]
+
+
+def test_a_batch_whose_outcome_nobody_knows_is_no_list_of_results(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    owner = scene.person()
+    notes = [owner.create("note", NOTE) for _ in range(2)]
+
+    def lose(*arguments: object, **options: object) -> None:
+        raise DatabaseUnreachable  # as when the connection goes while it commits
+
+    monkeypatch.setattr(items, "set_active", lose)
+    answer = owner.ask("POST", PATH, {"action": "deactivate", "items": named("note", *notes)})
+    assert answer.status_code == 502
 
 
 ONE = [{"kind": "note", "identifier": "1"}]

@@ -2,7 +2,7 @@
 """`/api/manage/items/batch`: share, activate or deactivate many items, with a result for each (R-ITEM-07).
 
 Each item is a unit of work of its own, so a refused one changes nothing and spoils no other. A few are begun at a
-time, which become one commit.
+time; on SQLite they become one commit.
 """
 
 from collections.abc import Callable
@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal, NamedTuple
 from msgspec import Meta
 
 from mysafe.domain.actions import Action
-from mysafe.domain.errors import DeadlinePassed, MissingField, NamedTwice
+from mysafe.domain.errors import DatabaseUnreachable, DeadlinePassed, MissingField, NamedTwice
 from mysafe.domain.ids import ItemId, ItemRef
 from mysafe.domain.sharing import PrincipalType, ShareRequest, SharingChange, UnsharedName
 from mysafe.protocol.compatibility import Compatibility
@@ -156,8 +156,8 @@ def _go_on(batch: _Batch) -> Answer | Together:
 
 def _with_outcomes(batch: _Batch, outcomes: list[Any]) -> Answer | Together:
     for outcome in outcomes:
-        if isinstance(outcome, DeadlinePassed):
-            raise outcome  # it may still happen, so no result can be told
+        if isinstance(outcome, DeadlinePassed | DatabaseUnreachable):
+            raise outcome  # it may still happen, or may have happened, so no result can be told
     return _go_on(batch._replace(outcomes=batch.outcomes + tuple(outcomes)))
 
 
