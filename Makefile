@@ -10,6 +10,8 @@ FUZZ_SECONDS ?= 120
 DOCS ?=
 FILE_MIB ?= 500
 ROTATED ?= 20000
+POWER_STATES ?= 1000
+KILLS ?= 60
 ARGS ?=
 
 VENV := .venv
@@ -23,8 +25,8 @@ COMPILE := env -u PIP_FIND_LINKS $(PY) -m piptools compile --quiet --generate-ha
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help run test test-pg check-pg softhsm deploy-check files rotate check fmt format lint types arch docs cov bench model \
-	fuzz lock vectors clean
+.PHONY: help run test test-pg check-pg softhsm strace deploy-check power kills files rotate check fmt format lint types arch \
+	docs cov bench bench-pg model fuzz lock vectors clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
@@ -51,6 +53,15 @@ deploy-check: $(VENV)/.deploy ## check what is in deploy/, each part by its own 
 		|| { echo "make deploy-check needs more; on Debian: apt install patroni etcd-server python3-idna curl"; exit 1; }
 	@DEPLOY_CHECK=1 $(PY) -m pytest $(ARGS) tests/deploy
 	@DEPLOY_CHECK=1 $(PY) tools/private_postgres.py $(PY) -m pytest $(ARGS) tests/deploy/test_haproxy.py
+strace: ## install strace, which tests of power cuts and of failing disks use
+	@command -v strace >/dev/null || { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && apt-get update -qq \
+		&& apt-get install --yes -qq strace >/dev/null; } || { echo "the tests need strace; on Debian: apt install strace"; exit 1; }
+
+power: strace $(VENV)/.dev ## cut the power of a working server in simulation (POWER_STATES=1000)
+	@POWER_STATES=$(POWER_STATES) $(PY) -m pytest $(ARGS) tests/fault/test_power.py
+
+kills: $(VENV)/.dev ## kill a working server over and over (KILLS=60)
+	@KILLS=$(KILLS) $(PY) -m pytest $(ARGS) tests/fault/test_kill.py
 
 files: $(VENV)/.dev ## run the tests of large files with the largest there can be (FILE_MIB=500)
 	@FILE_MIB=$(FILE_MIB) $(PY) -m pytest $(ARGS) tests/fault/test_files.py
@@ -59,7 +70,7 @@ rotate: $(VENV)/.dev ## rotate the keys of many items under load (ROTATED=20000)
 	@ROTATED=$(ROTATED) $(PY) -m pytest $(ARGS) -k under_load tests/fault/test_rotation.py
 
 check: DOCS := --check
-check: softhsm fmt lint types arch docs test check-pg ## run everything continuous integration runs
+check: softhsm strace fmt lint types arch docs test check-pg ## run everything continuous integration runs
 
 fmt: $(VENV)/.dev ## check the formatting (make format mends it)
 	@$(PY) -m ruff format --check --quiet . || { echo "run: make format"; exit 1; }
@@ -96,6 +107,11 @@ bench: $(VENV)/.runtime ## measure a real server (BENCH_SECONDS=4 each, ARGS="--
 		|| { echo "make bench needs wrk; on Debian: apt install wrk"; exit 1; }
 	@BENCH_SECONDS=$(BENCH_SECONDS) $(PY) tools/bench.py $(ARGS)
 
+bench-pg: $(VENV)/.dev ## measure it on PostgreSQL, beside the bare driver (BENCH_SECONDS=4, ARGS="--quick --json FILE")
+	@command -v wrk >/dev/null || { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && apt-get install --yes wrk; } \
+		|| { echo "make bench-pg needs wrk; on Debian: apt install wrk"; exit 1; }
+	@BENCH_SECONDS=$(BENCH_SECONDS) $(PY) tools/bench_postgres.py $(ARGS)
+
 model: $(VENV)/.dev ## compare sharing with its model for minutes, with new examples each time (MODEL_EXAMPLES=1000)
 	@MODEL_EXAMPLES=$(MODEL_EXAMPLES) $(PY) -m pytest -k shares_as_the_model $(ARGS) tests/property/test_sharing_model.py
 
@@ -108,6 +124,7 @@ lock: $(VENV)/.dev ## write the lock files anew from pyproject.toml (ARGS=--upgr
 	$(COMPILE) $(ARGS) --extra postgres --constraint requirements.lock --output-file requirements-postgres.lock \
 		pyproject.toml
 	$(COMPILE) $(ARGS) --extra pkcs11 --constraint requirements.lock --output-file requirements-pkcs11.lock pyproject.toml
+	$(COMPILE) $(ARGS) --extra otel --constraint requirements.lock --output-file requirements-otel.lock pyproject.toml
 	$(COMPILE) $(ARGS) --build-deps-for editable --extra dev --constraint requirements.lock \
 		--output-file requirements-dev.lock pyproject.toml
 	$(COMPILE) $(ARGS) --extra deploy --constraint requirements-dev.lock --output-file requirements-deploy.lock \

@@ -26,8 +26,11 @@ from mysafe.server.api.call import Answer
 from mysafe.server.api.endpoint import DOCUMENTED, Api, Limits
 from mysafe.server.api.transfers import Transfers
 from mysafe.server.ending import EndingServer, nobody
-from mysafe.server.limits import ConnectionLimits, limited_protocol
+from mysafe.server.limits import ConnectionLimits, ConnectionTally, limited_protocol
 from mysafe.server.logs import log_to_stderr
+from mysafe.server.observing.scraping import ScrapingRefused
+from mysafe.server.observing.tally import TransferTally
+from mysafe.server.observing.traces import TracesRefused
 from mysafe.server.origin import Proxies
 from mysafe.server.routes import OPEN_OPERATIONS, OPERATIONS, Routes
 from mysafe.server.sealing.control import ControlRefused, ControlSocket
@@ -40,6 +43,7 @@ from mysafe.services.rotation.epochs import RotationRefused
 from mysafe.services.rotation.pulse import Pulse
 from mysafe.services.vault import Vault
 from mysafe.storage.engine import StorageRefused
+from mysafe.watching import LastBackups, Watching, unknown_backups
 
 Application = Callable[..., Awaitable[None]]
 
@@ -63,12 +67,23 @@ REFUSALS: tuple[type[Exception], ...] = (
     KeysRefused,
     SealBroken,
     RotationRefused,
+    ScrapingRefused,
+    TracesRefused,
 )
 """Why a vault is not made, opened or served; the text of each is one sentence for the operator."""
 
 
-def asgi_app(vault: Vault, settings: Settings, *, ticks: Callable[[], int] = time.monotonic_ns) -> Api:
-    """Return the web application of a vault. `ticks` are nanoseconds that never go back, for what is counted."""
+def asgi_app(
+    vault: Vault,
+    settings: Settings,
+    *,
+    ticks: Callable[[], int] = time.monotonic_ns,
+    tally: TransferTally | None = None,
+) -> Api:
+    """Return the web application of a vault.
+
+    `ticks` are nanoseconds that never go back, for what is counted; `tally` counts what is moved.
+    """
     compatibility = _compatibility(settings)
     limits = Limits(settings.request_seconds, settings.body_bytes)
     rates = Rates(
@@ -89,7 +104,8 @@ def asgi_app(vault: Vault, settings: Settings, *, ticks: Callable[[], int] = tim
         admission=Admission(rates, ticks),
     )
     bounds = FileBounds(settings.files_max_bytes, settings.files_user_bytes or None, settings.files_total_bytes or None)
-    api.accept_files(Transfers(vault, file_shelf(vault, settings), bounds, settings.files_bytes_per_second))
+    shelf = file_shelf(vault, settings)
+    api.accept_files(Transfers(vault, shelf, bounds, settings.files_bytes_per_second, tally))
     return api
 
 
@@ -126,22 +142,29 @@ def nothing(vault: Vault) -> Sequence[Worker]:
     return ()
 
 
-def custodian(settings: Settings, gate: Gate, beside: Beside = nothing) -> Custodian:
-    """Return what opens and seals the vault behind a gate."""
+def custodian(settings: Settings, gate: Gate, beside: Beside = nothing, watching: Watching | None = None) -> Custodian:
+    """Return what opens and seals the vault behind a gate, while somebody may be `watching`."""
 
     def serve_it(vault: Vault) -> Served:
         collector = Collector(vault, file_shelf(vault, settings), is_alone=not vault.engine.is_shared)
         workers: tuple[Worker, ...] = (collector, Pulse(vault, root_provider(settings)), *beside(vault))
-        return Served(vault, asgi_app(vault, settings), workers)
+        tally = None if watching is None else watching.opened(vault)
+        return Served(vault, asgi_app(vault, settings, tally=tally), workers)
 
     begin = partial(begin_unsealing, settings) if is_opened_by_people(settings) else None
     return Custodian(gate, serve_it, partial(open_vault, settings), begin, REFUSALS)
 
 
-def web_server(application: Application, settings: Settings, on_ending: Callable[[], None] = nobody) -> uvicorn.Server:
+def web_server(
+    application: Application,
+    settings: Settings,
+    *,
+    tally: ConnectionTally | None = None,
+    on_ending: Callable[[], None] = nobody,
+) -> uvicorn.Server:
     """Return the web server, ready to run. It adds no header of its own and trusts no forwarded one.
 
-    `on_ending` is called when it was told to end, before it stops serving.
+    `tally` counts its connections; `on_ending` is called when it was told to end, before it stops serving.
     """
     connection_limits = ConnectionLimits(
         header_seconds=settings.header_seconds,
@@ -154,7 +177,7 @@ def web_server(application: Application, settings: Settings, on_ending: Callable
             host=settings.host,
             port=settings.port,
             loop="uvloop",
-            http=limited_protocol(connection_limits),
+            http=limited_protocol(connection_limits, tally),
             ws="none",
             lifespan="on",
             log_config=None,
@@ -172,7 +195,7 @@ def web_server(application: Application, settings: Settings, on_ending: Callable
     )
 
 
-def serve(settings: Settings, beside: Beside = nothing) -> int:
+def serve(settings: Settings, beside: Beside = nothing, last_backups: LastBackups = unknown_backups) -> int:
     """Serve an existing vault until SIGINT or SIGTERM; requests in flight finish. Return the exit status."""
     clock = health.clock(time.time())
     if clock.state is health.State.UNSAFE:
@@ -180,14 +203,16 @@ def serve(settings: Settings, beside: Beside = nothing) -> int:
     log_to_stderr()
     _harden()
     if settings.is_on_postgresql or not settings.data.is_dir():
-        return _serve(settings, beside)  # which says what is missing; and other servers may serve the same database
+        # It says what is missing; and other servers may serve the same database.
+        return _serve(settings, beside, last_backups)
     with alone_in(settings.data, StartRefused(f"another server serves the vault in {settings.data}")):
-        return _serve(settings, beside)
+        return _serve(settings, beside, last_backups)
 
 
-def _serve(settings: Settings, beside: Beside) -> int:
+def _serve(settings: Settings, beside: Beside, last_backups: LastBackups) -> int:
     gate = sealed_gate(settings)
-    keeper = custodian(settings, gate, beside)
+    watching = Watching(settings, gate)
+    keeper = custodian(settings, gate, beside, watching)
     keeper.start()
     try:
         for number in (signal.SIGINT, signal.SIGTERM):
@@ -195,10 +220,11 @@ def _serve(settings: Settings, beside: Beside) -> int:
         gc.collect()
         gc.freeze()
         gc.set_threshold(*GC_THRESHOLDS)
-        server = web_server(gate, settings, gate.prepare_to_end)
+        server = web_server(watching.application, settings, tally=watching.connections, on_ending=gate.prepare_to_end)
         control = ControlSocket(settings.data, keeper.handle)
         try:
-            server.run()
+            with watching.shown(last_backups):
+                server.run()
         finally:
             control.close()
     finally:

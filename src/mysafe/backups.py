@@ -276,6 +276,11 @@ def last(settings: Settings, what: str) -> Last:
         return Last()
 
 
+def times(settings: Settings) -> dict[str, int]:
+    """Return the Unix times at which a backup was last taken and proved, 0 for never."""
+    return {what: last(settings, what).at for what in ("taken", "proved")}
+
+
 def _remember(settings: Settings, what: str, at: int, file: Path) -> None:
     known = {name: last(settings, name)._asdict() for name in ("taken", "proved")}
     known[what] = {"at": at, "file": str(file)}

@@ -185,7 +185,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
 def acknowledged_by_command(installation: Installation, *arguments: str) -> int:
     """Run a command and return the moment its first line came out, in nanoseconds of the monotonic clock."""
     command = [*COMMAND, *arguments, "--data", str(installation.data)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, env=installation._environment()) as process:
+    with subprocess.Popen(command, stdout=subprocess.PIPE, env=installation.variables()) as process:
         assert process.stdout is not None
         assert process.stdout.readline()
         acknowledged_at = time.monotonic_ns()

@@ -45,6 +45,9 @@ class SlowApi:
     def end(self) -> None:
         self.calls.append("end")
 
+    async def is_fit(self) -> bool:
+        return True
+
     def finish(self) -> None:
         assert self.loop is not None
         assert self.go_on is not None

@@ -38,6 +38,8 @@ def _files(settings: Settings) -> list[Finding]:
     ]
     if settings.database_password_file is not None:
         findings.append(health.private_file("database password", settings.database_password_file))
+    if settings.metrics_token_file is not None:
+        findings.append(health.private_file("metrics token", settings.metrics_token_file))
     if settings.tls_key is not None:
         findings.append(health.private_file("TLS key", settings.tls_key))
     return findings
@@ -76,7 +78,7 @@ def _vault(settings: Settings) -> list[Finding]:
         return [Finding(State.UNSAFE, "vault", explain(error).sentence)]
     if not entries:
         return [*findings, Finding(State.UNSAFE, "audit log", "it is empty: entries were removed outside the vault")]
-    return [*findings, Finding(State.OK, "vault", f"it opens; its newest audit entry is number {entries[-1].id}")]
+    return [*findings, health.newest_entry(entries[-1].id, entries[-1].at_ms / 1000, time.time())]
 
 
 def _backups(settings: Settings) -> list[Finding]:

@@ -38,7 +38,8 @@ def run(options: Options) -> int:
 
 def _serve(options: Options, loaded: Loaded) -> int:
     try:
-        return app.serve(loaded.settings, partial(backups.schedulers, loaded.settings))
+        settings = loaded.settings
+        return app.serve(settings, partial(backups.schedulers, settings), partial(backups.times, settings))
     except SystemExit:
         return REFUSED  # uvicorn's way to say that it cannot listen; its own line on standard error says why
 

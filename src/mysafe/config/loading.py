@@ -140,11 +140,27 @@ def _check_together(settings: Settings) -> None:
         raise SettingsRefused("database_password_file is only useful with a PostgreSQL database: set database too")
     if settings.behind_proxy != bool(settings.trusted_proxies):
         raise SettingsRefused("behind_proxy and trusted_proxies are only useful together: set both or neither")
-    if not (_is_loopback(settings.host) or settings.tls_certificate or settings.behind_proxy):
+    if not _is_safe_there(settings.host, settings):
         raise SettingsRefused(
             f"listening on {settings.host} would send secrets unencrypted: set tls_certificate and tls_key,"
             " or behind_proxy and trusted_proxies"
         )
+    _check_metrics(settings)
+
+
+def _check_metrics(settings: Settings) -> None:
+    if (settings.metrics_address is None) != (settings.metrics_token_file is None):
+        raise SettingsRefused("metrics_address and metrics_token_file are only useful together: set both or neither")
+    if settings.metrics_place and not _is_safe_there(settings.metrics_place[0], settings):
+        raise SettingsRefused(
+            f"metrics on {settings.metrics_address} would show their token: set tls_certificate and tls_key,"
+            " or behind_proxy and trusted_proxies"
+        )
+
+
+def _is_safe_there(host: str, settings: Settings) -> bool:
+    """Return whether nobody can listen in on what is sent to a host (R-CFG-01)."""
+    return _is_loopback(host) or settings.tls_certificate is not None or settings.behind_proxy
 
 
 def _is_loopback(host: str) -> bool:

@@ -14,6 +14,7 @@ from mysafe.domain.files import LARGEST_FILE_BYTES
 
 _LONGEST_NOTES = 1_048_576
 _MOST_STORED_BYTES = 2**50
+_LARGEST_PORT = 65_535
 
 
 class Given(NamedTuple):
@@ -121,16 +122,37 @@ def _database(name: str, given: Given) -> str:
     return "sqlite:///" + os.path.abspath(path)
 
 
+_SECRETS = ("password", "sslpassword", "oauth_client_secret", "scram_client_key", "scram_server_key")
+"""Parameters of PostgreSQL's addresses that are secrets."""
+
+
 def _has_password(address: str) -> bool:
     """Return whether a PostgreSQL address holds a password, before the host or among its parameters."""
     user = address.partition("://")[2].partition("/")[0].rpartition("@")[0]
-    return ":" in user or "password" in {name for name, _ in parse_qsl(urlsplit(address).query, keep_blank_values=True)}
+    names = {name for name, _ in parse_qsl(urlsplit(address).query, keep_blank_values=True)}
+    return ":" in user or not names.isdisjoint(_SECRETS)
 
 
 def _object_store(name: str, given: Given) -> str:
     address = _text(name, given)
     if not re.fullmatch(r"s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/[A-Za-z0-9._/-]*)?", address):
         raise _refused(name, given, "s3://BUCKET or s3://BUCKET/PREFIX")
+    return address
+
+
+def _place(name: str, given: Given) -> str:
+    address = _text(name, given)
+    found = re.fullmatch(r"(?:\[[0-9A-Fa-f:.%]+\]|[A-Za-z0-9.-]+):([0-9]{1,5})", address, re.ASCII)
+    if found is None or int(found[1]) > _LARGEST_PORT:
+        raise _refused(name, given, "HOST:PORT, such as 127.0.0.1:9464 or [::1]:9464")
+    return address
+
+
+def _collector(name: str, given: Given) -> str:
+    address = _text(name, given)
+    # Userinfo and a query could hold a secret, so they are refused, and the address is not repeated.
+    if not re.fullmatch(r"https?://(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9.-]+)(?::[0-9]{1,5})?/[A-Za-z0-9._~/-]*", address):
+        raise _refused(name, given, "http://HOST:PORT/PATH, or https")
     return address
 
 
@@ -159,6 +181,11 @@ READERS: dict[str, Callable[[str, Given], object]] = {
     "token_failures_per_minute": _number(1, 100_000, is_whole=True),
     "token_failures_per_address": _number(1, 100_000, is_whole=True),
     "public_api_description": _flag,
+    "metrics_address": _place,
+    "metrics_token_file": _path,
+    "access_log": _flag,
+    "traces_endpoint": _collector,
+    "traces_ratio": _number(0, 1, is_whole=False),
     "compat_mensagem": _flag,
     "compat_unauthenticated_status": _choice("401", "404"),
     "compat_hide_existence": _flag,

@@ -110,6 +110,25 @@ class Settings:
     public_api_description: bool = False
     """Whether `/api/openapi.json` and `/api/docs` are for everybody. Otherwise they ask for an access token."""
 
+    metrics_address: str | None = None
+    """Where the metrics for Prometheus are served, `HOST:PORT`, at the path `/metrics`. Without it, nowhere. Other than
+    loopback only with a TLS certificate, which is used here too, or behind trusted proxies. See
+    [monitoring](monitoring.md). Needs `metrics_token_file`."""
+
+    metrics_token_file: Path | None = None
+    """File with the token that whoever reads the metrics must send (`Authorization: Bearer`), in one line of at least
+    16 characters, readable by its owner only. Needs `metrics_address`."""
+
+    access_log: bool = False
+    """Whether each request is a line of the log on standard error. It names users and keys by number, and addresses."""
+
+    traces_endpoint: str | None = None
+    """Where spans of requests are sent, as `http://HOST:4318/v1/traces` (OTLP over HTTP). Without it, nowhere. Needs
+    `mysafe[otel]`."""
+
+    traces_ratio: float = 1
+    """The part of requests that is traced, unless a trusted proxy decided. Limits: 0 to 1."""
+
     compat_mensagem: bool = False
     """Whether answers carry the older text key `mensagem` too."""
 
@@ -200,6 +219,14 @@ class Settings:
         return self.database is not None and self.database.startswith(("postgresql://", "postgres://"))
 
     @property
+    def metrics_place(self) -> tuple[str, int] | None:
+        """Host and port of the metrics, None without them."""
+        if self.metrics_address is None:
+            return None
+        host, _, port = self.metrics_address.rpartition(":")
+        return host.removeprefix("[").removesuffix("]"), int(port)
+
+    @property
     def body_bytes(self) -> int:
         """The largest request body: 1 MiB, more when notes may be long (twelve bytes of JSON hold a code point)."""
         return max(_SMALLEST_BODY_BYTES, 12 * self.notes_max_characters + 262_144)
@@ -219,7 +246,7 @@ def toml_key(name: str) -> tuple[str, str]:
     """Return table and key of a field in the settings file; the table is "" at the top."""
     if name in AT_THE_TOP:
         return "", name
-    for table in ("access_keys", "backup", "compat", "files", "items", "notes"):
+    for table in ("access_keys", "backup", "compat", "files", "items", "metrics", "notes", "traces"):
         if name.startswith(f"{table}_"):
             return table, name.removeprefix(f"{table}_")
     return "server", name

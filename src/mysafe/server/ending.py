@@ -12,6 +12,7 @@ import asyncio
 import logging
 import socket
 from collections.abc import Callable
+from types import FrameType
 
 import uvicorn
 
@@ -21,7 +22,6 @@ _log = logging.getLogger("mysafe.server")
 
 CLEARING_SECONDS = 5
 """How long requests may clear up after they were hung up on. Then they are cancelled; the next start clears up."""
-
 
 _CLOSE = (b"connection", b"close")
 _TICK_SECONDS = 0.1
@@ -38,7 +38,7 @@ class EndingServer(uvicorn.Server):
         config: of uvicorn.
         seconds: how long what is under way may take once nothing new is accepted.
         drain_seconds: how long it still serves whatever comes after it was told to end.
-        on_ending: called when it was told to end; `/health/ready` answers 503 from then on.
+        on_ending: called when it was told to end, perhaps twice; `/health/ready` answers 503 from then on.
     """
 
     def __init__(
@@ -54,6 +54,11 @@ class EndingServer(uvicorn.Server):
         """Listen, and tell the service manager."""
         await super().startup(sockets)
         service_manager.tell(service_manager.READY)
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Hear the signal to end. It is told at once: the next look of the main loop may be a while away."""
+        self._on_ending()
+        super().handle_exit(sig, frame)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Drain, accept nothing more, wait for what is under way, and hang up on what does not finish in time."""

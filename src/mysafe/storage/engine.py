@@ -2,10 +2,11 @@
 """What every database engine offers. It runs units: the server hears their end, the command line waits for a future."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future
-from typing import ClassVar, Protocol, TypeVar
+from typing import ClassVar, NamedTuple, Protocol, TypeVar
 
+from mysafe.domain.histogram import Histogram
 from mysafe.storage.hosting import Host
 from mysafe.storage.statements import Row, Statement, Value
 
@@ -77,6 +78,47 @@ class Unit(Protocol):
         """Hear the end: the value once it is on disk, or the error. Called once, on any thread; it raises nothing."""
 
 
+GROUP_SIZES = (1, 2, 4, 8, 16, 32, 64, 128, 256)
+"""Bounds of how many units were committed together."""
+
+COMMIT_SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0)
+"""Bounds of how long a commit took until it was on disk."""
+
+
+class LaneTally:
+    """What one writing thread committed."""
+
+    __slots__ = ("seconds", "sizes")
+
+    def __init__(self) -> None:
+        self.sizes = Histogram(GROUP_SIZES)
+        self.seconds = Histogram(COMMIT_SECONDS)
+
+    def committed(self, units: int, seconds: float) -> None:
+        """Count a commit of so many units, which took so long."""
+        self.sizes.add(units)
+        self.seconds.add(seconds)
+
+
+class EngineFigures(NamedTuple):
+    """How an engine does: units that wait to write or to look, and all commits since it was opened."""
+
+    waiting_units: int
+    waiting_looks: int
+    group_sizes: Histogram
+    commit_seconds: Histogram
+
+
+def figures_of(waiting_units: int, waiting_looks: int, tallies: Sequence[LaneTally]) -> EngineFigures:
+    """Return the figures of an engine whose threads counted in `tallies`."""
+    return EngineFigures(
+        waiting_units,
+        waiting_looks,
+        Histogram.sum_of(GROUP_SIZES, [tally.sizes for tally in tallies]),
+        Histogram.sum_of(COMMIT_SECONDS, [tally.seconds for tally in tallies]),
+    )
+
+
 class Engine(ABC):
     """A database. It may be used from any thread. `is_shared` tells whether other servers may serve its vault too."""
 
@@ -97,6 +139,10 @@ class Engine(ABC):
     @abstractmethod
     def close(self) -> None:
         """Finish what is queued and close the database."""
+
+    def figures(self) -> EngineFigures:
+        """Return how the engine does. From any thread; it asks nobody, and so it never waits."""
+        return figures_of(0, 0, ())
 
     def submit(
         self,

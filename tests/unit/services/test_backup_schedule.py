@@ -30,8 +30,19 @@ def test_only_the_newest_are_kept_and_nothing_else_is_touched(tmp_path: Path) ->
     names = [schedule.name(NOON.replace(day=day)).name for day in (1, 2, 3)]
     for name in (*names, "mysafe-notes.age", "other"):
         (tmp_path / name).touch()
-    schedule.prune()
+    schedule.prune(tmp_path / names[2])
     assert {path.name for path in tmp_path.iterdir()} == {*names[1:], "mysafe-notes.age", "other"}
+
+
+@pytest.mark.parametrize("keep", [1, 2])
+def test_what_was_just_taken_is_kept_though_others_come_from_the_future(tmp_path: Path, keep: int) -> None:
+    schedule = Schedule(tmp_path, 0, keep)
+    future = [schedule.name(NOON.replace(year=2036, day=day)) for day in (1, 2)]
+    newest = schedule.name(NOON)
+    for path in (*future, newest):
+        path.touch()
+    schedule.prune(newest)
+    assert set(tmp_path.iterdir()) == {newest, *future[3 - keep :]}
 
 
 def test_a_backup_that_fails_is_logged_and_removes_nothing(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -66,6 +77,16 @@ def test_a_backup_is_taken_when_it_is_due(tmp_path: Path) -> None:
         scheduler._closed.wait(0.01)
     scheduler.close()
     assert [path.name for path in taken] == ["mysafe-20261125T120101Z.age"]
+
+
+def test_after_a_clock_that_was_ten_years_ahead_the_next_backup_is_within_a_day(tmp_path: Path) -> None:
+    taken: list[Path] = []
+    scheduler = Scheduler(Schedule(tmp_path, 12 * 60 + 1, 9), taken.append, NOON.timestamp)
+    due = scheduler.look(NOON.replace(year=2036))
+    assert (due, taken) == (NOON.replace(minute=1), [])
+    assert scheduler.look(NOON) == due
+    assert [path.name for path in taken] == ["mysafe-20261125T120000Z.age"]
+    scheduler.close()
 
 
 class _steps:  # noqa: N801  # used as a function

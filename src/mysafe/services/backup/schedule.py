@@ -42,9 +42,13 @@ class Schedule(NamedTuple):
             return []
         return sorted(path for path in self.directory.iterdir() if _NAME.fullmatch(path.name))
 
-    def prune(self) -> list[Path]:
-        """Remove all but the newest, and return what was removed."""
-        old = self.kept()[: -self.keep]
+    def prune(self, newest: Path) -> list[Path]:
+        """Remove all but the newest, and return what was removed.
+
+        `newest` is the one that was taken now, whatever its name says: the clock may have been wrong for some others.
+        """
+        others = [path for path in self.kept() if path != newest]
+        old = others[: max(0, len(others) + 1 - self.keep)]
         for path in old:
             path.unlink()
         return old
@@ -72,9 +76,18 @@ class Scheduler:
         due = self._schedule.next_run(self._now())
         # Short naps: a clock that is set, or a machine that slept, must not shift the time of the day.
         while not self._closed.wait(min(30.0, max(0.0, (due - self._now()).total_seconds()))):
-            if self._now() >= due:
-                self.take_now()
-                due = self._schedule.next_run(self._now())
+            due = self.look(due)
+
+    def look(self, due: datetime) -> datetime:
+        """Take a backup if it is due, and return when the next one is: within a day.
+
+        It is reckoned anew each time: after a clock that was wrong for a while, what was due may be years away.
+        """
+        now = self._now()
+        if now < due:
+            return self._schedule.next_run(now)
+        self.take_now()
+        return self._schedule.next_run(self._now())
 
     def take_now(self) -> None:
         """Take a backup and remove old ones; what goes wrong is logged."""
@@ -82,7 +95,7 @@ class Scheduler:
         try:
             sweep(self._schedule.directory, NAMES)
             self._take(path)
-            removed = self._schedule.prune()
+            removed = self._schedule.prune(path)
         except Exception as error:  # noqa: BLE001  # the server goes on; doctor sees that there is no newer backup
             _log.error("the backup %s was not taken: %s: %s", path.name, type(error).__name__, error)
         else:

@@ -5,13 +5,14 @@ import threading
 from typing import ClassVar, Self
 
 from mysafe.domain.errors import DatabaseUnreachable
-from mysafe.storage.engine import Engine, StorageRefused, Unit
+from mysafe.storage.engine import Engine, EngineFigures, StorageRefused, Unit, figures_of
 from mysafe.storage.hosting import Host
 from mysafe.storage.postgres.address import connection_text
-from mysafe.storage.postgres.connection import connect, open_link, why_unreachable
+from mysafe.storage.postgres.connection import Broken, Call, Failed, connect, open_link, rows_in, why_unreachable
 from mysafe.storage.postgres.history import Past
 from mysafe.storage.postgres.lane import Lane, Shared
 from mysafe.storage.postgres.migration import has_vault, migrate
+from mysafe.storage.postgres.server_state import MOST_CONNECTIONS
 from mysafe.storage.postgres.transaction import Numbers
 from mysafe.storage.postgres.waiting import PATIENCE_SECONDS, Waiting
 
@@ -48,7 +49,12 @@ class PostgresEngine(Engine):
     def _opened(cls, address: str, password: str | None, connections: int, *, is_new: bool) -> Self:
         text = connection_text(address, password)
         try:
-            connect(text).close()
+            most = _most_connections(text)
+            if connections > most:
+                raise StorageRefused(
+                    f"database_connections is {connections}, and the database server allows this user {most}: lower it,"
+                    " or raise max_connections there"
+                )
             link = open_link(text)
         except DatabaseUnreachable:
             raise StorageRefused(why_unreachable(text)) from None
@@ -71,8 +77,25 @@ class PostgresEngine(Engine):
     def run_units_on(self, host: Host | None) -> None:
         """Do nothing: a unit waits for the server several times, and an event loop must not wait."""
 
+    def figures(self) -> EngineFigures:
+        """Return how the engine does; see `Engine.figures`."""
+        units, looks = self._waiting.lengths()
+        return figures_of(units, looks, [lane.tally for lane in self._lanes])
+
     def close(self) -> None:
         """Finish what is queued and close the connections."""
         self._waiting.close()
         for lane in self._lanes:
             lane.join()
+
+
+def _most_connections(text: str) -> int:
+    """Return how many connections a server allows at all. Raises as `connect`."""
+    connection = connect(text)
+    try:
+        ((most,),) = rows_in(connection.exchange([Call(MOST_CONNECTIONS)])[0])
+    except (Broken, Failed):
+        raise DatabaseUnreachable from None
+    finally:
+        connection.close()
+    return int(str(most))

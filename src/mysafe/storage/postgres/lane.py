@@ -18,7 +18,7 @@ import time
 from typing import NamedTuple
 
 from mysafe.domain.errors import Busy, DatabaseUnreachable, DeadlinePassed
-from mysafe.storage.engine import StorageRefused, Transaction, UniqueClash, Unit
+from mysafe.storage.engine import LaneTally, StorageRefused, Transaction, UniqueClash, Unit
 from mysafe.storage.postgres.connection import Broken, Call, Connection, Failed, connect
 from mysafe.storage.postgres.history import Past
 from mysafe.storage.postgres.transaction import LOOKING, WRITING, Failure, Fate, Key, Numbers, PostgresTransaction
@@ -95,6 +95,7 @@ class Lane:
         self._shared = shared
         self._connection: Connection | None = None
         self._tx: PostgresTransaction | None = None
+        self.tally = LaneTally()
         self._thread = threading.Thread(target=self._serve, name="lane", daemon=True)
         self._thread.start()
 
@@ -211,11 +212,14 @@ class Lane:
         try:
             tx.begin(how)
             outcomes = [_run_one(tx, unit, is_look=how is LOOKING) for unit in units]
+            began = time.monotonic()
             _commit(tx)
             tx.share_numbers()
         except _Spoiled:
             self._roll_back(tx)
             raise
+        if how is WRITING:
+            self.tally.committed(len(units), time.monotonic() - began)
         return outcomes
 
     def _roll_back(self, tx: PostgresTransaction) -> None:

@@ -57,6 +57,12 @@ class Waiting:
                 group.append(self._units.popleft()[1])
         return group, is_look
 
+    def lengths(self) -> tuple[int, int]:
+        """Return how many units wait that may write, and how many that only look."""
+        with self._changed:
+            looks = sum(is_look for _, _, is_look in self._units)
+            return len(self._units) - looks, looks
+
     def close(self) -> None:
         """Take no more units; those that wait are still served."""
         with self._changed:
