@@ -25,8 +25,8 @@ COMPILE := env -u PIP_FIND_LINKS $(PY) -m piptools compile --quiet --generate-ha
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help run test test-pg check-pg softhsm strace deploy-check power kills files rotate check fmt format lint types arch \
-	docs cov bench bench-pg model fuzz lock vectors clean
+.PHONY: help run test test-pg check-pg softhsm strace deploy-check power kills files nodes rotate check fmt format lint types \
+	arch docs cov bench bench-pg model fuzz lock vectors clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
@@ -65,6 +65,11 @@ kills: $(VENV)/.dev ## kill a working server over and over (KILLS=60)
 
 files: $(VENV)/.dev ## run the tests of large files with the largest there can be (FILE_MIB=500)
 	@FILE_MIB=$(FILE_MIB) $(PY) -m pytest $(ARGS) tests/fault/test_files.py
+
+nodes: $(VENV)/.dev ## test two nodes on PostgreSQL for minutes: 20000 reads after revocations, 5 kills
+	@REVOKED_READS=20000 NODE_KILLS=5 NODE_STEPS=1000 NODE_ITEMS=2000 $(PY) tools/private_postgres.py \
+		$(PY) -m pytest $(ARGS) tests/postgres/test_two_nodes.py tests/postgres/test_revoke_on_two_nodes.py \
+		tests/postgres/test_rotate_on_two_nodes.py
 
 rotate: $(VENV)/.dev ## rotate the keys of many items under load (ROTATED=20000)
 	@ROTATED=$(ROTATED) $(PY) -m pytest $(ARGS) -k under_load tests/fault/test_rotation.py

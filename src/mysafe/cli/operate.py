@@ -39,7 +39,7 @@ def run(options: Options) -> int:
 def _serve(options: Options, loaded: Loaded) -> int:
     try:
         settings = loaded.settings
-        return app.serve(settings, partial(backups.schedulers, settings), partial(backups.times, settings))
+        return app.serve(settings, partial(backups.chores, settings), partial(backups.times, settings))
     except SystemExit:
         return REFUSED  # uvicorn's way to say that it cannot listen; its own line on standard error says why
 

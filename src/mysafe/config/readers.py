@@ -167,6 +167,7 @@ READERS: dict[str, Callable[[str, Given], object]] = {
     "passphrase_file": _path,
     "host": _text,
     "port": _number(0, 65_535, is_whole=True),
+    "workers": _number(1, 64, is_whole=True),
     "behind_proxy": _flag,
     "trusted_proxies": _networks,
     "tls_certificate": _path,

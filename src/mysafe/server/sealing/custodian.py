@@ -8,12 +8,12 @@ import gc
 import logging
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 
 from mysafe.domain.actions import Action
 from mysafe.domain.errors import TooMany, VaultError
 from mysafe.domain.secret_text import SecretText
-from mysafe.server.sealing.gate import Gate, OpenApi
+from mysafe.server.sealing.gate import OpenApi
 from mysafe.services.authentication import local_operator
 from mysafe.services.root.unsealing import Progress, Unsealing
 from mysafe.services.vault import Vault
@@ -31,6 +31,35 @@ class Worker(Protocol):
         """End it; what it is doing is finished first."""
 
 
+A = TypeVar("A")
+A_co = TypeVar("A_co", covariant=True)
+A_contra = TypeVar("A_contra", contravariant=True)
+
+
+class Door(Protocol[A_contra]):
+    """What is shut while the vault is sealed: the gate of a process that serves, or the foreman of several."""
+
+    def open(self, api: A_contra) -> None:
+        """Let requests through."""
+
+    def close(self, seconds: float) -> bool:
+        """Let nothing through any more; return whether what was under way ended within so many seconds."""
+
+
+class Opened(Protocol[A_co]):
+    """What an open vault became: `api` is what the door opens to."""
+
+    @property
+    def api(self) -> A_co:
+        """What the door opens to."""
+
+    def record(self, action: Action) -> None:
+        """Record that the vault is opened or sealed. Raises VaultError."""
+
+    def close(self) -> None:
+        """Let go of the vault, when nobody is let in any more."""
+
+
 class Served(NamedTuple):
     """An open vault, its web application, and what works beside it."""
 
@@ -38,8 +67,18 @@ class Served(NamedTuple):
     api: OpenApi
     workers: Sequence[Worker]
 
+    def record(self, action: Action) -> None:
+        """Record that the vault is sealed."""
+        record(self.vault, action)
 
-class Custodian:
+    def close(self) -> None:
+        """End what works beside it, and close the vault."""
+        for worker in self.workers:
+            worker.close()
+        self.vault.close()
+
+
+class Custodian(Generic[A]):
     """Keep the one vault of a server, open or sealed. Safe to use from any thread.
 
     Args:
@@ -52,8 +91,8 @@ class Custodian:
 
     def __init__(
         self,
-        gate: Gate,
-        serve: Callable[[Vault], Served],
+        gate: Door[A],
+        serve: Callable[[Vault], Opened[A]],
         open_vault: Callable[[], Vault],
         begin_unsealing: Callable[[], Unsealing] | None,
         refusals: tuple[type[Exception], ...],
@@ -64,7 +103,7 @@ class Custodian:
         self._begin_unsealing = begin_unsealing
         self._refusals = refusals
         self._lock = threading.Lock()
-        self._served: Served | None = None
+        self._served: Opened[A] | None = None
         self._unsealing: Unsealing | None = None
 
     def start(self) -> None:
@@ -125,7 +164,7 @@ class Custodian:
     def _seal(self) -> str | None:
         if self._served is None:
             return None
-        _record(self._served.vault, Action.VAULT_SEAL)
+        self._served.record(Action.VAULT_SEAL)
         if not self._gate.close(DRAIN_SECONDS):
             _log.warning("requests under way were cut off: they did not end in %d seconds", DRAIN_SECONDS)
         self._put_away()
@@ -137,7 +176,7 @@ class Custodian:
         self._served = None
         try:
             if refusals is not None:
-                _record(vault, Action.VAULT_UNSEAL, refusals)
+                record(vault, Action.VAULT_UNSEAL, refusals)
             served = self._serve(vault)
         except BaseException:
             vault.close()
@@ -149,7 +188,7 @@ class Custodian:
         served, self._served = self._served, None
         if served is None:
             return
-        _close(served)
+        served.close()
         del served
         # What was frozen at the start of the server would never be looked at: the keys are to go now.
         gc.unfreeze()
@@ -162,11 +201,6 @@ class Custodian:
         return {"is_open": False, **progress._asdict()}
 
 
-def _record(vault: Vault, action: Action, refusals: Sequence[str] = ()) -> None:
+def record(vault: Vault, action: Action, refusals: Sequence[str] = ()) -> None:
+    """Record that a vault is opened, and what was refused before that, or sealed. Raises VaultError."""
     vault.run(local_operator, lambda uow: uow.registry.root.record_sealing(action, refusals)).result()
-
-
-def _close(served: Served) -> None:
-    for worker in served.workers:
-        worker.close()
-    served.vault.close()

@@ -5,12 +5,14 @@ import threading
 from typing import ClassVar, Self
 
 from mysafe.domain.errors import DatabaseUnreachable
-from mysafe.storage.engine import Engine, EngineFigures, StorageRefused, Unit, figures_of
+from mysafe.storage.engine import Engine, EngineFigures, Leadership, StorageRefused, Unit, figures_of
 from mysafe.storage.hosting import Host
+from mysafe.storage.postgres import earlier
 from mysafe.storage.postgres.address import connection_text
 from mysafe.storage.postgres.connection import Broken, Call, Failed, connect, open_link, rows_in, why_unreachable
 from mysafe.storage.postgres.history import Past
 from mysafe.storage.postgres.lane import Lane, Shared
+from mysafe.storage.postgres.leadership import LeadershipByLock
 from mysafe.storage.postgres.migration import has_vault, migrate
 from mysafe.storage.postgres.server_state import MOST_CONNECTIONS
 from mysafe.storage.postgres.transaction import Numbers
@@ -31,7 +33,9 @@ class PostgresEngine(Engine):
     is_shared: ClassVar[bool] = True
 
     def __init__(self, text: str, *, connections: int = CONNECTIONS, patience: float = PATIENCE_SECONDS) -> None:
-        shared = Shared(Numbers(), {}, threading.Lock(), Past())
+        self._text = text
+        self._past = Past()
+        shared = Shared(Numbers(), {}, threading.Lock(), self._past)
         self._waiting = Waiting(patience=patience)
         self._lanes = [Lane(self._waiting, text, shared) for _ in range(connections)]
 
@@ -76,6 +80,14 @@ class PostgresEngine(Engine):
 
     def run_units_on(self, host: Host | None) -> None:
         """Do nothing: a unit waits for the server several times, and an event loop must not wait."""
+
+    def wait_for_earlier(self, seconds: float) -> bool:
+        """Wait for the transactions of all servers; see `Engine.wait_for_earlier`."""
+        return earlier.wait_for_earlier(self._text, seconds)
+
+    def leadership(self) -> Leadership:
+        """Return the leadership of a lock in the database; see `Engine.leadership`."""
+        return LeadershipByLock(self._text, self._past)
 
     def figures(self) -> EngineFigures:
         """Return how the engine does; see `Engine.figures`."""
