@@ -1,18 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
 """The composition root: settings in, a running vault out. The only place that knows every room."""
 
-import ctypes
 import gc
-import resource
 import signal
 import ssl
-import sys
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 
 import uvicorn
 
+from mysafe import hardening
 from mysafe.config import Settings
 from mysafe.crypto.aead import SealBroken
 from mysafe.crypto.root_key.handed import HandedRoot
@@ -70,9 +68,6 @@ Application = Callable[..., Awaitable[None]]
 
 GC_THRESHOLDS = (100_000, 20, 20)
 """Look for cycles rarely: a request makes hardly any, and looking took a fifth of its time (measured)."""
-
-PR_SET_DUMPABLE = 4
-"""Option of prctl(2)."""
 
 
 class StartRefused(Exception):
@@ -253,7 +248,7 @@ def serve(settings: Settings, beside: Beside = nothing, last_backups: LastBackup
     if clock.state is health.State.UNSAFE:
         raise StartRefused(f"the clock is wrong: {clock.text}")
     log_to_stderr()
-    _harden()
+    hardening.harden()
     if settings.workers > 1:
         return _serve_by_workers(settings, beside, last_backups)
     if settings.is_on_postgresql or not settings.data.is_dir():
@@ -358,10 +353,3 @@ def _work(settings: Settings, beside: Beside, last_backups: LastBackups, duty: D
     finally:
         keeper.close()
     return 0 if server.started else 1
-
-
-def _harden() -> None:
-    """Keep secrets out of core files, and other processes of the same user out of this one's memory."""
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(PR_SET_DUMPABLE, 0, 0, 0, 0)

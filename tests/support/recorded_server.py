@@ -8,7 +8,7 @@ contents, does not wait for the disk. With FSYNC=trusted it is that of T-ROFS: i
 import os
 import sys
 
-from mysafe import app
+from mysafe import app, hardening
 from mysafe.config import load_settings
 from mysafe.storage import sqlite_connection, sqlite_lane
 from mysafe.storage.blobs import directory
@@ -17,7 +17,7 @@ NUMBERS = {"OFF": 0, "NORMAL": 1, "FULL": 2}
 
 
 def main() -> int:
-    app._harden = lambda: None  # or nobody but root could trace it
+    hardening.harden = lambda: None  # or nobody but root could trace it
     wanted = os.environ.get("SYNCHRONOUS", "FULL")
     pragmas = (pragma.replace("synchronous = FULL", f"synchronous = {wanted}") for pragma in sqlite_connection._PRAGMAS)
     sqlite_connection._PRAGMAS = tuple(pragmas)  # type: ignore[assignment]  # this is the fault

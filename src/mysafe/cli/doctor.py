@@ -12,6 +12,7 @@ from mysafe import app, backups, opening
 from mysafe.cli.asking import ask_secret
 from mysafe.cli.errors import EXPLAINED, REFUSED, explain
 from mysafe.config import Loaded, Settings
+from mysafe.hardening import harden
 from mysafe.services import audit_trail, health
 from mysafe.services.audit_tree.sequencer import append_own_rows
 from mysafe.services.audit_tree.starting import RollbackDetected, check_start
@@ -58,12 +59,14 @@ def _root_key(settings: Settings) -> Finding:
 
 
 def _machine() -> list[Finding]:
+    core_bytes = resource.getrlimit(resource.RLIMIT_CORE)[0]
+    harden()
     mask = os.umask(0o077)
     os.umask(mask)
     return [
         health.clock(time.time()),
         health.umask(mask),
-        health.core_files(resource.getrlimit(resource.RLIMIT_CORE)[0]),
+        health.core_files(core_bytes),
         health.swap(_SWAPS.read_text(encoding="utf-8") if _SWAPS.exists() else "", health.is_swap_encrypted),
     ]
 

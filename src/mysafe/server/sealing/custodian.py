@@ -8,6 +8,7 @@ import gc
 import logging
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 
 from mysafe.domain.actions import Action
@@ -19,6 +20,7 @@ from mysafe.services.root.unsealing import Progress, Unsealing
 from mysafe.services.vault import Vault
 
 _log = logging.getLogger("mysafe.server")
+_security = logging.getLogger("mysafe.security")
 
 DRAIN_SECONDS = 30.0
 """How long requests under way may take to end when the vault is sealed."""
@@ -105,6 +107,7 @@ class Custodian(Generic[A]):
         self._lock = threading.Lock()
         self._served: Opened[A] | None = None
         self._unsealing: Unsealing | None = None
+        self._owed: list[str] = []  # what could not be recorded, for the next time the vault is open
 
     def start(self) -> None:
         """Open the vault if nobody has to type anything, else wait sealed. Raises one of the refusals."""
@@ -152,7 +155,11 @@ class Custodian(Generic[A]):
         if self._begin_unsealing is None:
             self._let_in(self._open_vault(), ())
             return None
-        self._unsealing = self._unsealing or self._begin_unsealing()
+        # The slot may be another one since: after the root key was changed, only what belongs to the new one opens.
+        begun = self._begin_unsealing()
+        if self._unsealing is None or self._unsealing.slot != begun.slot:
+            self._owed += self._unsealing.refusals if self._unsealing else []
+            self._unsealing = begun
         if not isinstance(secret, str):
             return "a secret is needed"
         vault = self._unsealing.give(SecretText(secret))
@@ -164,7 +171,12 @@ class Custodian(Generic[A]):
     def _seal(self) -> str | None:
         if self._served is None:
             return None
-        self._served.record(Action.VAULT_SEAL)
+        try:
+            self._served.record(Action.VAULT_SEAL)
+        except VaultError as error:  # whoever seals in haste must not wait for a disk
+            _security.error("the vault is sealed, which cannot be recorded now: %s", type(error).__name__)
+            at = datetime.now(UTC).isoformat(timespec="seconds")
+            self._owed.append(f"{at}: was sealed, which could not be recorded: {type(error).__name__}")
         if not self._gate.close(DRAIN_SECONDS):
             _log.warning("requests under way were cut off: they did not end in %d seconds", DRAIN_SECONDS)
         self._put_away()
@@ -176,7 +188,8 @@ class Custodian(Generic[A]):
         self._served = None
         try:
             if refusals is not None:
-                record(vault, Action.VAULT_UNSEAL, refusals)
+                record(vault, Action.VAULT_UNSEAL, [*self._owed, *refusals])
+                self._owed.clear()
             served = self._serve(vault)
         except BaseException:
             vault.close()
