@@ -23,8 +23,8 @@ COMPILE := env -u PIP_FIND_LINKS $(PY) -m piptools compile --quiet --generate-ha
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help run test test-pg check-pg softhsm files rotate check fmt format lint types arch docs cov bench bench-pg model \
-	fuzz lock vectors clean
+.PHONY: help run test test-pg check-pg softhsm deploy-check files rotate check fmt format lint types arch docs cov bench \
+	bench-pg model fuzz lock vectors clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
@@ -39,6 +39,14 @@ test: $(VENV)/.dev ## run the tests (T=path for some of them, ARGS= for pytest)
 softhsm: ## install SoftHSM, a PKCS#11 token in software that a test uses
 	@command -v softhsm2-util >/dev/null || { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && apt-get update -qq \
 		&& apt-get install --yes -qq softhsm2 >/dev/null; } || { echo "the tests need SoftHSM; on Debian: apt install softhsm2"; exit 1; }
+
+deploy-check: $(VENV)/.deploy ## check what is in deploy/, each part by its own tool, and try it
+	@command -v haproxy >/dev/null && command -v systemd-analyze >/dev/null && command -v openssl >/dev/null \
+		&& command -v strace >/dev/null || { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && apt-get update -qq \
+		&& apt-get install --yes -qq --no-install-recommends haproxy systemd openssl strace >/dev/null; } \
+		|| { echo "make deploy-check needs more; on Debian: apt install haproxy systemd openssl strace"; exit 1; }
+	@DEPLOY_CHECK=1 $(PY) -m pytest $(ARGS) tests/deploy
+	@DEPLOY_CHECK=1 $(PY) tools/private_postgres.py $(PY) -m pytest $(ARGS) tests/deploy/test_haproxy.py
 
 files: $(VENV)/.dev ## run the tests of large files with the largest there can be (FILE_MIB=500)
 	@FILE_MIB=$(FILE_MIB) $(PY) -m pytest $(ARGS) tests/fault/test_files.py
@@ -103,6 +111,8 @@ lock: $(VENV)/.dev ## write the lock files anew from pyproject.toml (ARGS=--upgr
 	$(COMPILE) $(ARGS) --extra pkcs11 --constraint requirements.lock --output-file requirements-pkcs11.lock pyproject.toml
 	$(COMPILE) $(ARGS) --build-deps-for editable --extra dev --constraint requirements.lock \
 		--output-file requirements-dev.lock pyproject.toml
+	$(COMPILE) $(ARGS) --extra deploy --constraint requirements-dev.lock --output-file requirements-deploy.lock \
+		pyproject.toml
 
 vectors: $(VENV)/.dev ## run the published test vectors of every algorithm
 	@$(PY) -m pytest $(ARGS) tests/vectors
@@ -125,4 +135,8 @@ $(VENV)/.runtime: requirements.lock pyproject.toml | $(VENV)/.made
 
 $(VENV)/.dev: requirements-dev.lock $(VENV)/.runtime
 	@$(INSTALL) --require-hashes -r requirements-dev.lock
+	@touch $@
+
+$(VENV)/.deploy: requirements-deploy.lock $(VENV)/.dev
+	@$(INSTALL) --require-hashes -r requirements-deploy.lock
 	@touch $@

@@ -18,7 +18,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -45,12 +45,15 @@ SETTINGS = {
 
 
 class Cluster:
-    """A PostgreSQL server that belongs to this program."""
+    """A PostgreSQL server that belongs to this program: a new cluster, or with `of` a standby of a running one."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(
+        self, directory: Path, *, of: "Cluster | None" = None, port: int = 0, settings: Mapping[str, str] | None = None
+    ) -> None:
         self.directory = directory
         self.data = directory / "data"
-        self.port = _free_port()
+        self.port = port or _free_port()
+        self._settings = settings or {}
         self._bin = find_binaries()
         self._process: subprocess.Popen[bytes] | None = None
         self._prefix: list[str] = []
@@ -59,7 +62,12 @@ class Cluster:
             os.chown(directory, user.pw_uid, user.pw_gid)
             ids = [f"--reuid={user.pw_uid}", f"--regid={user.pw_gid}", "--clear-groups"]
             self._prefix = ["setpriv", *ids, "--"]
-        self._run("initdb", "--pgdata", str(self.data), "--username=mysafe", "--auth=trust", "--encoding=UTF8")
+        if of is None:
+            kind = ["--username=mysafe", "--auth=trust", "--encoding=UTF8", "--no-sync"]
+            self._run("initdb", "--pgdata", str(self.data), *kind)
+        else:
+            copy = ["--write-recovery-conf", "--checkpoint=fast", "--no-sync", "--dbname", of.address]
+            self._run("pg_basebackup", "--pgdata", str(self.data), *copy)
 
     @property
     def address(self) -> str:
@@ -78,7 +86,7 @@ class Cluster:
 
     def start(self) -> None:
         """Start the server, and return when it answers."""
-        options = {"port": str(self.port), "listen_addresses": "127.0.0.1", **SETTINGS}
+        options = {"port": str(self.port), "listen_addresses": "127.0.0.1", **SETTINGS, **self._settings}
         options["unix_socket_directories"] = str(self.directory)
         flags = [word for name, value in options.items() for word in ("-c", f"{name}={value}")]
         command = [*self._prefix, str(self._bin / "postgres"), "-D", str(self.data), *flags]
@@ -95,6 +103,17 @@ class Cluster:
             self._run("pg_ctl", "--pgdata", str(self.data), "--mode", mode, "--silent", "stop")
             self._process.wait(READY_SECONDS)
             self._process = None
+
+    def kill(self) -> None:
+        """End the server at once, and what it was doing with it: nothing is written any more."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait(READY_SECONDS)
+            self._process = None
+
+    def promote(self) -> None:
+        """Make a standby the primary, and return when it is."""
+        self._run("pg_ctl", "--pgdata", str(self.data), "--wait", "--silent", "promote")
 
     def restart(self, mode: str) -> None:
         """Stop as said, and start again."""
@@ -147,11 +166,11 @@ def _has_room(place: Path) -> bool:
 
 
 @contextmanager
-def private_cluster(*, is_on_disk: bool = False) -> Iterator[Cluster]:
+def private_cluster(settings: Mapping[str, str] | None = None, *, is_on_disk: bool = False) -> Iterator[Cluster]:
     """A running cluster. Its directory is short, because the path of a socket may not be long."""
     place = "/tmp" if is_on_disk or not _has_room(MEMORY) else str(MEMORY)  # noqa: S108
     with tempfile.TemporaryDirectory(prefix="pg.", dir=place) as directory:  # of this name and mode 0700
-        cluster = Cluster(Path(directory))
+        cluster = Cluster(Path(directory), settings=settings)
         cluster.start()
         try:
             yield cluster

@@ -25,7 +25,7 @@ from mysafe.server.api.admission import Admission, Rates
 from mysafe.server.api.call import Answer
 from mysafe.server.api.endpoint import DOCUMENTED, Api, Limits
 from mysafe.server.api.transfers import Transfers
-from mysafe.server.ending import EndingServer
+from mysafe.server.ending import EndingServer, nobody
 from mysafe.server.limits import ConnectionLimits, limited_protocol
 from mysafe.server.logs import log_to_stderr
 from mysafe.server.origin import Proxies
@@ -138,8 +138,11 @@ def custodian(settings: Settings, gate: Gate, beside: Beside = nothing) -> Custo
     return Custodian(gate, serve_it, partial(open_vault, settings), begin, REFUSALS)
 
 
-def web_server(application: Application, settings: Settings) -> uvicorn.Server:
-    """Return the web server, ready to run. It adds no header of its own and trusts no forwarded one."""
+def web_server(application: Application, settings: Settings, on_ending: Callable[[], None] = nobody) -> uvicorn.Server:
+    """Return the web server, ready to run. It adds no header of its own and trusts no forwarded one.
+
+    `on_ending` is called when it was told to end, before it stops serving.
+    """
     connection_limits = ConnectionLimits(
         header_seconds=settings.header_seconds,
         connections=settings.max_connections,
@@ -164,6 +167,8 @@ def web_server(application: Application, settings: Settings) -> uvicorn.Server:
             ssl_cert_reqs=ssl.CERT_OPTIONAL if settings.tls_client_ca else ssl.CERT_NONE,
         ),
         settings.shutdown_seconds,
+        settings.drain_seconds,
+        on_ending,
     )
 
 
@@ -190,7 +195,7 @@ def _serve(settings: Settings, beside: Beside) -> int:
         gc.collect()
         gc.freeze()
         gc.set_threshold(*GC_THRESHOLDS)
-        server = web_server(gate, settings)
+        server = web_server(gate, settings, gate.prepare_to_end)
         control = ControlSocket(settings.data, keeper.handle)
         try:
             server.run()

@@ -27,6 +27,7 @@ from mysafe.storage.blobs.directory import DirectoryStore
 from mysafe.storage.blobs.store import BlobStore
 from mysafe.storage.engine import Engine, StorageRefused
 from mysafe.storage.postgres.secret_file import read_secret_file
+from mysafe.storage.sqlite_connection import empty_journal
 from mysafe.storage.sqlite_lane import SqliteEngine
 
 Clock = Callable[[], float]
@@ -56,6 +57,14 @@ def postgresql(settings: Settings, *, is_new: bool) -> Engine:
     password = None if file is None else read_secret_file(file)
     make = PostgresEngine.create if is_new else PostgresEngine.open
     return make(str(settings.database), password, connections=settings.database_connections)
+
+
+def is_journal_emptied(settings: Settings, seconds: float = 30.0) -> bool:
+    """Return whether nothing that was replaced is left in the journal of the database, after waiting for its readers.
+
+    What PostgreSQL keeps in its own, and for how long, is set there. Raises StorageRefused.
+    """
+    return settings.is_on_postgresql or empty_journal(database_path(settings), seconds)
 
 
 def open_vault(settings: Settings, *, clock: Clock = time.time, provider: RootKeyProvider | None = None) -> Vault:
@@ -128,11 +137,17 @@ def nobody(what: str) -> SecretText:
     raise RootKeyRefused(f"nobody can be asked for the {what} here")
 
 
-def root_means(settings: Settings, ask: AskSecret = nobody, shares: tuple[int, int] | None = None) -> Means:
-    """Return what root key providers are made of; a passphrase comes from its file, if there is one."""
+def root_means(
+    settings: Settings, ask: AskSecret = nobody, shares: tuple[int, int] | None = None, *, is_renewal: bool = False
+) -> Means:
+    """Return what root key providers are made of; a passphrase comes from its file, if there is one.
+
+    A renewal is for when the passphrase may be known to others: then the file has only the old one.
+    """
+    in_file = {"passphrase"} if is_renewal else {"passphrase", "new passphrase"}
 
     def passphrase(what: str) -> SecretText:
-        if settings.passphrase_file is not None and what.endswith("passphrase"):
+        if settings.passphrase_file is not None and what in in_file:
             return read_secret_line(settings.passphrase_file, "file of the passphrase")
         return ask(what)
 
@@ -165,13 +180,19 @@ def slot_provider(
     return new_provider(name, root_means(settings, ask, shares))
 
 
+def slot_opener(settings: Settings, name: str, ask: AskSecret = nobody) -> RootKeyProvider:
+    """Return the provider of a slot that there is, by its name. Raises RootKeyRefused."""
+    return make_provider(name, root_means(settings, ask))
+
+
 def resealing_provider(settings: Settings, name: str, slot: bytes, ask: AskSecret = nobody) -> NewProvider:
     """Return what makes a slot anew: as many shares as it has, a new code, the present key file or service.
 
     Raises:
         RootKeyRefused, SealBroken: there is no such provider; the slot is damaged.
     """
-    if name != SharesProvider.name:
-        return slot_provider(settings, name, ask)
-    shares = ShareCollector(slot)
-    return slot_provider(settings, name, ask, (shares.needed, shares.total))
+    shares = None
+    if name == SharesProvider.name:
+        collector = ShareCollector(slot)
+        shares = (collector.needed, collector.total)
+    return new_provider(name, root_means(settings, ask, shares, is_renewal=True))

@@ -187,5 +187,6 @@ READERS: dict[str, Callable[[str, Given], object]] = {
     "files_bytes_per_second": _number(1, 2**30, is_whole=True),
     "notes_max_characters": _number(1, _LONGEST_NOTES, is_whole=True),
     "shutdown_seconds": _number(1, 600, is_whole=True),
+    "drain_seconds": _number(0, 600, is_whole=True),
 }
 """The reader of each field. It gets the name of the field for its message, and raises SettingsRefused."""

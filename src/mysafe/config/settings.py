@@ -189,6 +189,11 @@ class Settings:
     they are cut off, and up to five seconds later the server has ended. What stops the server must wait that long.
     Unit: seconds. Limits: 1 to 600."""
 
+    drain_seconds: int = 0
+    """How long the server serves on after it was told to end, before `shutdown_seconds` begin: `/health/ready` answers
+    503 meanwhile, and every answer closes its connection. Behind a load balancer, set it to more than that needs to
+    notice. Unit: seconds. Limits: 0 to 600."""
+
     @property
     def is_on_postgresql(self) -> bool:
         """Whether the database is a PostgreSQL server, and not a file of this machine."""

@@ -100,8 +100,16 @@ def server(seen: Examined) -> list[Finding]:
         if complaint is None
         else Finding(State.UNSAFE, "PostgreSQL", complaint),
         Finding(State.OK, "durability", f"{kept} {state.synchronous_commit}"),
+        _standbys(seen),
         _expected("schema", seen.revision, is_good=schema, remedy="it is not this program's: upgrade"),
     ]
+
+
+def _standbys(seen: Examined) -> Finding:
+    if seen.is_standby_overtaken:
+        text = "commits do not wait for the standby, so a failover loses some: set synchronous_standby_names"
+        return Finding(State.WARN, "standbys", text)
+    return Finding(State.OK, "standbys", f"{seen.standbys} connected")
 
 
 def durability(seen: Durability) -> list[Finding]:

@@ -4,6 +4,7 @@
 provider (key file, …)  wraps  root key  seals  keyring  holds the working keys
 """
 
+import hmac
 import json
 import logging
 import threading
@@ -201,6 +202,10 @@ class Keychain:
             root = open_root(tx, provider)
             self._root_key = root.root_key
             self._take(root.keys)
+
+    def is_root_key(self, key: bytes) -> bool:
+        """Return whether a key is the root key."""
+        return hmac.compare_digest(self._root_key, key)
 
     def forget_before(self) -> None:
         """Let go of the keys before the current ones, if no transaction is left that could need them."""

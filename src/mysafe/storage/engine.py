@@ -53,7 +53,7 @@ class Transaction(Protocol):
         """Run a change once for each row of values; as `write`, it may be sent later."""
 
     def next_id(self, sequence: str) -> int:
-        """Return a number that this sequence never gave before, larger than all that this process got."""
+        """Return a number that this sequence never gave before, nor will again, whatever becomes of the transaction."""
 
     def empty_journal_afterwards(self) -> None:
         """Ask that what this transaction deletes does not stay in the database's journal either, after the commit."""

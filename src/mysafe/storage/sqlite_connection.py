@@ -117,6 +117,22 @@ def is_journal_emptied(connection: apsw.Connection) -> bool:
     return row[0] == 0
 
 
+def empty_journal(path: Path, seconds: float) -> bool:
+    """Do as `is_journal_emptied` does, again and again for so long; return whether it was possible at last.
+
+    Raises:
+        StorageRefused: the database cannot be opened.
+    """
+    connection = connect(path)
+    try:
+        until = time.monotonic() + seconds
+        while not (is_done := is_journal_emptied(connection)) and time.monotonic() < until:
+            time.sleep(_PAUSE_SECONDS)
+        return is_done
+    finally:
+        connection.close()
+
+
 def translated(error: apsw.Error) -> Exception:
     """Return a driver's error in the words of the domain. What it says in text stays behind."""
     match error:

@@ -30,6 +30,7 @@ from mysafe.domain.errors import Busy, DeadlinePassed, Unavailable
 from mysafe.storage.engine import Engine, Unit
 from mysafe.storage.hosting import Host, run_hosted
 from mysafe.storage.migrations import migrate
+from mysafe.storage.migrations.declared import check_declared
 from mysafe.storage.sqlite_connection import (
     check_file,
     connect,
@@ -99,11 +100,16 @@ class SqliteEngine(Engine):
 
     @classmethod
     def open(cls, path: Path) -> Self:
-        """Open a database; an older schema is migrated first. Raises StorageRefused."""
+        """Open a database; an older schema is migrated first.
+
+        Raises:
+            StorageRefused: it cannot be used, or holds something that this version does not make.
+        """
         check_file(path)
         connection = connect(path)
         try:
             migrate(connection)
+            check_declared(connection)
         finally:
             connection.close()
         return cls(path)

@@ -2,7 +2,7 @@
 """The gate before the API: health for everybody, the API while the vault is open, and 503 while it is sealed.
 
     GET /health/live     200 as long as the process answers
-    GET /health/ready    200 if the vault is open, else 503
+    GET /health/ready    200 if the vault is open and the server does not end, else 503
 
 There is no way through it that unseals (R-CRY-14).
 """
@@ -52,6 +52,7 @@ class Gate:
         self._api: OpenApi | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._in_flight = 0
+        self._is_ending = False
         self._emptied: threading.Event | None = None
         self._lock = threading.Lock()
 
@@ -83,6 +84,10 @@ class Gate:
         if api is not None:
             self._on(loop, api.end)
         return is_empty
+
+    def prepare_to_end(self) -> None:
+        """Say from now on that the server is not ready; requests are let through as before."""
+        self._is_ending = True
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request, or follow the server through its life."""
@@ -139,9 +144,9 @@ class Gate:
         asyncio.run_coroutine_threadsafe(do(), loop).result(LONGEST_WAIT_SECONDS)
 
     def _health(self, path: bytes) -> Answer:
-        if path == LIVE or self.is_open:
+        if path == LIVE or (self.is_open and not self._is_ending):
             return Answer(200, _json("ok"))
-        return Answer(503, _json("sealed"))
+        return Answer(503, _json("ending" if self._is_ending else "sealed"))
 
     async def _send(self, send: Send, answer: Answer) -> None:
         length = (b"content-length", b"%d" % len(answer.body))

@@ -10,7 +10,12 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import NamedTuple
 
+from mysafe.services.backup.streams import sweep
+
 _log = logging.getLogger("mysafe.backup")
+
+NAMES = "mysafe-*.age"
+"""A pattern of the files of a schedule."""
 
 _NAME = re.compile(r"mysafe-\d{8}T\d{6}Z\.age")
 
@@ -75,6 +80,7 @@ class Scheduler:
         """Take a backup and remove old ones; what goes wrong is logged."""
         path = self._schedule.name(self._now())
         try:
+            sweep(self._schedule.directory, NAMES)
             self._take(path)
             removed = self._schedule.prune()
         except Exception as error:  # noqa: BLE001  # the server goes on; doctor sees that there is no newer backup

@@ -15,12 +15,14 @@ SECRETS = ("password", "sslpassword", "oauth_client_secret", "scram_client_key",
 REFUSED = (*SECRETS, "service", "options", "replication", "sslkeylogfile")
 """What an address may not say: a secret has its own place, and the rest would change what is checked here."""
 
+FROM_NOWHERE_ELSE = ("hostaddr", "options")
+"""What the library would take from the environment (PGHOSTADDR, PGOPTIONS) where the address does not say it."""
+
 FIXED = {
     "application_name": "mysafe",
     "client_encoding": "UTF8",
     "connect_timeout": "3",
     "gssencmode": "disable",
-    "options": "",
     "keepalives_idle": "10",
     "keepalives_interval": "3",
     "keepalives_count": "3",
@@ -52,7 +54,8 @@ def connection_text(address: str, password: str | None) -> str:
             raise StorageRefused(f"the address of the database may not set {name}")
     parts |= FIXED
     parts.setdefault("host", parts.get("hostaddr", SOCKETS))
-    parts.setdefault("hostaddr", "")  # or PGHOSTADDR would lead elsewhere than what is checked here
+    for name in FROM_NOWHERE_ELSE:
+        parts.setdefault(name, "")
     if parts.setdefault("ssl_min_protocol_version", "TLSv1.2") not in TLS_VERSIONS:
         raise StorageRefused("a database is reached with TLS 1.2 or newer")
     if not all(map(is_local, (parts["hostaddr"] or parts["host"]).split(","))):

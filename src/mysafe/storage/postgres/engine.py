@@ -8,7 +8,8 @@ from mysafe.domain.errors import DatabaseUnreachable
 from mysafe.storage.engine import Engine, StorageRefused, Unit
 from mysafe.storage.hosting import Host
 from mysafe.storage.postgres.address import connection_text
-from mysafe.storage.postgres.connection import Broken, Call, Failed, connect, open_link, rows_in
+from mysafe.storage.postgres.connection import Broken, Call, Failed, connect, open_link, rows_in, why_unreachable
+from mysafe.storage.postgres.history import Past
 from mysafe.storage.postgres.lane import Lane, Shared
 from mysafe.storage.postgres.migration import has_vault, migrate
 from mysafe.storage.postgres.server_state import MOST_CONNECTIONS
@@ -30,7 +31,7 @@ class PostgresEngine(Engine):
     is_shared: ClassVar[bool] = True
 
     def __init__(self, text: str, *, connections: int = CONNECTIONS, patience: float = PATIENCE_SECONDS) -> None:
-        shared = Shared(Numbers(), {}, threading.Lock())
+        shared = Shared(Numbers(), {}, threading.Lock(), Past())
         self._waiting = Waiting(patience=patience)
         self._lanes = [Lane(self._waiting, text, shared) for _ in range(connections)]
 
@@ -56,7 +57,7 @@ class PostgresEngine(Engine):
                 )
             link = open_link(text)
         except DatabaseUnreachable:
-            raise StorageRefused("the database server cannot be reached, or does not let this user in") from None
+            raise StorageRefused(why_unreachable(text)) from None
         try:
             migrate(link)
             if is_new and has_vault(link):

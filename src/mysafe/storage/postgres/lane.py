@@ -20,6 +20,7 @@ from typing import NamedTuple
 from mysafe.domain.errors import Busy, DatabaseUnreachable, DeadlinePassed
 from mysafe.storage.engine import StorageRefused, Transaction, UniqueClash, Unit
 from mysafe.storage.postgres.connection import Broken, Call, Connection, Failed, connect
+from mysafe.storage.postgres.history import Past
 from mysafe.storage.postgres.transaction import LOOKING, WRITING, Failure, Fate, Key, Numbers, PostgresTransaction
 from mysafe.storage.postgres.waiting import PATIENCE_SECONDS, Waiting
 from mysafe.storage.statements import Statement
@@ -44,11 +45,12 @@ Outcome = tuple[Unit, object, BaseException | None]
 
 
 class Shared(NamedTuple):
-    """What the lanes of an engine have together: ids, habits, and the gate that an overtaken unit holds."""
+    """What the lanes of an engine have together: ids, habits, the gate of an overtaken unit, and what they saw."""
 
     numbers: Numbers
     habits: dict[Key, dict[Key, Statement]]
     gate: threading.Lock
+    past: Past
 
 
 class _Spoiled(Exception):
@@ -210,6 +212,7 @@ class Lane:
             tx.begin(how)
             outcomes = [_run_one(tx, unit, is_look=how is LOOKING) for unit in units]
             _commit(tx)
+            tx.share_numbers()
         except _Spoiled:
             self._roll_back(tx)
             raise
@@ -227,9 +230,11 @@ class Lane:
     # -- the connection ------------------------------------------------------------------------------------------------
 
     def _ready(self) -> PostgresTransaction:
+        if self._connection is not None and self._shared.past.is_over(self._connection.began_at):
+            self._drop()  # two servers answer, and another lane has found the newer primary
         if self._tx is None:
             try:
-                self._connection = connect(self._text)
+                self._connection = connect(self._text, self._shared.past)
             except (DatabaseUnreachable, StorageRefused) as error:
                 if isinstance(error, StorageRefused):
                     _log.error("the database cannot be used any more: %s", error)
