@@ -31,7 +31,7 @@ class PostgresEngine(Engine):
     is_shared: ClassVar[bool] = True
 
     def __init__(self, text: str, *, connections: int = CONNECTIONS, patience: float = PATIENCE_SECONDS) -> None:
-        shared = Shared(Numbers(), {}, threading.Lock(), Past())
+        shared = Shared(Numbers(), {}, threading.Lock(), Past(), set())
         self._waiting = Waiting(patience=patience)
         self._lanes = [Lane(self._waiting, text, shared) for _ in range(connections)]
 
