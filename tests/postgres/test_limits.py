@@ -7,14 +7,16 @@ import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import Future
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 
 import psycopg
 import pytest
 
-from mysafe.domain.errors import Busy
+from mysafe.domain.errors import Busy, DatabaseUnreachable
 from mysafe.storage.engine import Engine, StorageRefused, Transaction
 from mysafe.storage.postgres import connection as module
+from mysafe.storage.postgres import lane
+from mysafe.storage.postgres.address import connection_text
 from mysafe.storage.postgres.engine import PostgresEngine
 from mysafe.storage.statements import Statement
 from tests.support import databases
@@ -186,3 +188,45 @@ def test_the_limit_of_a_user_or_database_counts_as_well(address: str, whose: str
             opened(address, 7).close()
         finally:
             beside.execute(f"ALTER {whose} CONNECTION LIMIT -1".encode())
+
+
+@contextmanager
+def crowded(address: str, others: int) -> Iterator[str]:
+    """Let a user have five connections, of which somebody else has some."""
+    with psycopg.connect(address, autocommit=True) as beside:
+        name = f"crowd_{beside.info.dbname}"
+        beside.execute(f"CREATE ROLE {name} LOGIN CONNECTION LIMIT 5".encode())
+        beside.execute(f"GRANT pg_monitor TO {name}".encode())
+        of_user = address.replace("mysafe@", f"{name}@")
+        try:
+            with ExitStack() as stack:
+                for _ in range(others):
+                    stack.enter_context(psycopg.connect(of_user))
+                yield of_user
+        finally:
+            beside.execute(f"DROP ROLE {name}".encode())
+
+
+def served(address: str, others: int) -> set[type[BaseException] | None]:
+    """Let an engine that may have five connections serve many callers; return which errors they saw."""
+    with crowded(address, others) as of_user:
+        engine = PostgresEngine(connection_text(of_user, None), connections=5)
+        futures = [engine.look(lambda tx: tx.rows(Statement("SELECT pg_sleep(0.02)::text"))) for _ in range(40)]
+        errors = [future.exception(20) for future in futures]
+        engine.close()
+    return {type(error) if error else None for error in errors}
+
+
+def test_where_others_have_some_of_the_connections_the_rest_serves_everybody(address: str) -> None:
+    assert served(address, 3) == {None}
+
+
+def test_where_others_have_all_connections_callers_are_told_at_once(address: str) -> None:
+    assert served(address, 5) == {DatabaseUnreachable}
+
+
+def test_control_a_lane_that_takes_work_without_a_connection_is_found_out(
+    address: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lane.Lane, "_can_serve", lambda self: True)
+    assert served(address, 3) == {None, DatabaseUnreachable}

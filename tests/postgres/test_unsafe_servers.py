@@ -54,9 +54,11 @@ def set_to(cluster: Cluster, name: str, value: str) -> Iterator[None]:
     before = shown(cluster, name)
     tell(cluster, f"ALTER SYSTEM SET {name} = '{value}'", "SELECT pg_reload_conf()")
     wait_until(lambda: shown(cluster, name) == value)
-    yield
-    tell(cluster, f"ALTER SYSTEM RESET {name}", "SELECT pg_reload_conf()")
-    wait_until(lambda: shown(cluster, name) == before)
+    try:
+        yield
+    finally:
+        tell(cluster, f"ALTER SYSTEM RESET {name}", "SELECT pg_reload_conf()")
+        wait_until(lambda: shown(cluster, name) == before)
 
 
 def serves(address: str, password: str | None = None) -> bool:
@@ -97,18 +99,27 @@ def test_a_server_that_becomes_unsafe_gets_no_new_connection_and_nothing_is_ackn
     engine.close()
 
 
-def test_a_standby_is_refused(own: Cluster) -> None:
-    own.stop()
-    signal = own.data / "standby.signal"
+@contextmanager
+def as_standby(cluster: Cluster) -> Iterator[None]:
+    """Restart the server as the standby of nobody, and as what it was."""
+    signal = cluster.data / "standby.signal"
+    cluster.stop()
     signal.touch()
-    own.start()
-    with pytest.raises(StorageRefused, match="is a standby"):  # it is passed over, and it is said why
-        PostgresEngine.open(own.address)
-    with pytest.raises(StorageRefused, match="is a standby"):  # and it would not be used if it were not
-        connect(f"{own.address}&target_session_attrs=any")
-    own.stop()
-    signal.unlink()
-    own.start()
+    cluster.start()
+    try:
+        yield
+    finally:
+        cluster.stop()
+        signal.unlink()
+        cluster.start()
+
+
+def test_a_standby_is_refused(own: Cluster) -> None:
+    with as_standby(own):
+        with pytest.raises(StorageRefused, match="is a standby"):  # it is passed over
+            PostgresEngine.open(own.address)
+        with pytest.raises(StorageRefused, match="is a standby"):  # and it would not be used if it were not
+            connect(f"{own.address}&target_session_attrs=any")
     assert serves(own.address)
 
 

@@ -35,7 +35,7 @@ class PostgresEngine(Engine):
     def __init__(self, text: str, *, connections: int = CONNECTIONS, patience: float = PATIENCE_SECONDS) -> None:
         self._text = text
         self._past = Past()
-        shared = Shared(Numbers(), {}, threading.Lock(), self._past)
+        shared = Shared(Numbers(), {}, threading.Lock(), self._past, set())
         self._waiting = Waiting(patience=patience)
         self._lanes = [Lane(self._waiting, text, shared) for _ in range(connections)]
 

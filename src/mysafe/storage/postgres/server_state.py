@@ -16,12 +16,13 @@ STANDBY = "the database server is a standby or read-only: rights are only decide
 SERVER = Statement(
     "SELECT current_setting('server_version_num')::bigint, current_setting('server_version'),"
     " current_setting('fsync'), current_setting('full_page_writes'), current_setting('synchronous_commit'),"
-    " pg_is_in_recovery()::int, current_setting('server_encoding'),"
+    " pg_is_in_recovery()::int,"
     " current_setting('synchronous_standby_names'),"
     " (SELECT system_identifier::text FROM pg_control_system()),"
     " CASE WHEN pg_is_in_recovery() THEN ''"
     " ELSE substr(pg_walfile_name(pg_current_wal_flush_lsn()), 1, 8) END,"
-    " CASE WHEN pg_is_in_recovery() THEN 0 ELSE pg_wal_lsn_diff(pg_current_wal_flush_lsn(), '0/0')::bigint END"
+    " CASE WHEN pg_is_in_recovery() THEN 0 ELSE pg_wal_lsn_diff(pg_current_wal_flush_lsn(), '0/0')::bigint END,"
+    " current_setting('server_encoding')"
 )
 MOST_CONNECTIONS = Statement(
     "SELECT least(current_setting('max_connections')::int - current_setting('superuser_reserved_connections')::int,"
@@ -43,11 +44,11 @@ class ServerState(NamedTuple):
     full_page_writes: str
     synchronous_commit: str
     is_standby: int
-    encoding: str
     synchronous_standby_names: str = ""
     system: str = ""
     timeline: str = ""
     position: int = 0
+    encoding: str = "UTF8"
 
     @property
     def point(self) -> Point:
