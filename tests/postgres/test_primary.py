@@ -165,7 +165,7 @@ def test_control_connections_to_both_stay_when_nobody_compares(servers: Pair, mo
 
 
 def locks_on_the_old_primary(servers: Pair) -> int:
-    """Let a process that leads learn of a new primary while the old one goes on; return how many lead at the old one."""
+    """Let who leads learn of a new primary while the old one goes on; return how many then lead at the old one."""
     text = connection_text(addresses(servers.standby, servers.primary), None)
     past = Past()
     leader = LeadershipByLock(text, past)
