@@ -100,7 +100,7 @@ docs: $(VENV)/.runtime ## write docs/api/openapi.json; check that links and make
 test-pg: $(VENV)/.dev ## as test, but on a private PostgreSQL server (T=path, ARGS=)
 	@$(PY) tools/private_postgres.py $(PY) -m pytest $(ARGS) $(T)
 
-check-pg: T := tests/postgres tests/unit/storage tests/contract/api/manage tests/contract/api/test_golden.py \
+check-pg: T := tests/postgres tests/audit tests/unit/storage tests/contract/api/manage tests/contract/api/test_golden.py \
 	tests/contract/api/test_audit.py tests/contract/api/test_access.py tests/contract/api/test_updates.py tests/fault/test_cas.py
 check-pg: test-pg ## what of it continuous integration runs
 
