@@ -10,6 +10,7 @@ import time
 from mysafe.domain.errors import DatabaseUnreachable
 from mysafe.storage.engine import StorageRefused
 from mysafe.storage.postgres.connection import Broken, Call, Failed, connect, rows_in
+from mysafe.storage.postgres.history import Past
 from mysafe.storage.statements import Statement
 
 _LOOK_SECONDS = 0.05
@@ -23,18 +24,19 @@ _UNDER_WAY = Statement(
 """The type of the sessions of other users is hidden."""
 
 
-def wait_for_earlier(text: str, seconds: float) -> bool:
+def wait_for_earlier(text: str, seconds: float, past: Past | None = None) -> bool:
     """Return True when all that had begun is over, False if it is not after so many seconds.
 
     Args:
         text: what the driver needs to connect.
         seconds: how long to wait at most.
+        past: how far the database had come before; None if nothing is known yet.
 
     Raises:
         DatabaseUnreachable: the server does not answer.
     """
     try:
-        connection = connect(text)
+        connection = connect(text, past)
     except StorageRefused:
         raise DatabaseUnreachable from None
     try:

@@ -83,7 +83,7 @@ class PostgresEngine(Engine):
 
     def wait_for_earlier(self, seconds: float) -> bool:
         """Wait for the transactions of all servers; see `Engine.wait_for_earlier`."""
-        return earlier.wait_for_earlier(self._text, seconds)
+        return earlier.wait_for_earlier(self._text, seconds, self._past)
 
     def leadership(self) -> Leadership:
         """Return the leadership of a lock in the database; see `Engine.leadership`."""

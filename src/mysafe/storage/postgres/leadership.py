@@ -44,12 +44,12 @@ class LeadershipByLock:
 
     Args:
         text: what the driver needs to reach the database.
-        past: how far the database had come before: a server that is behind makes nobody lead.
+        past: how far the database had come before: a server that is behind makes nobody lead. None: not known.
     """
 
     def __init__(self, text: str, past: Past | None = None) -> None:
         self._text = text
-        self._past = past
+        self._past = past or Past()
         self._connection: Connection | None = None
         self._is_locked = False
         self._held_until = 0.0
@@ -85,6 +85,9 @@ class LeadershipByLock:
 
     def _ask(self) -> bool:
         """Return whether the lock is ours, got now or before."""
+        if self._connection is not None and self._past.is_over(self._connection.began_at):
+            self._drop()  # who holds the lock of an old primary leads nobody
+            self._held_until = 0.0
         if self._connection is None:
             self._connection = connect(self._text, self._past, answer_seconds=ANSWER_SECONDS)
             self._connection.exchange([Call(_PREPARE)])
