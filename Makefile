@@ -47,6 +47,10 @@ deploy-check: $(VENV)/.deploy ## check what is in deploy/, each part by its own 
 		&& command -v strace >/dev/null || { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && apt-get update -qq \
 		&& apt-get install --yes -qq --no-install-recommends haproxy systemd openssl strace >/dev/null; } \
 		|| { echo "make deploy-check needs more; on Debian: apt install haproxy systemd openssl strace"; exit 1; }
+	@command -v patroni >/dev/null && command -v etcd >/dev/null && command -v curl >/dev/null \
+		|| { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && apt-get update -qq \
+		&& apt-get install --yes -qq --no-install-recommends patroni etcd-server python3-etcd python3-idna curl >/dev/null; } \
+		|| { echo "make deploy-check needs more; on Debian: apt install patroni etcd-server python3-idna curl"; exit 1; }
 	@DEPLOY_CHECK=1 $(PY) -m pytest $(ARGS) tests/deploy
 	@DEPLOY_CHECK=1 $(PY) tools/private_postgres.py $(PY) -m pytest $(ARGS) tests/deploy/test_haproxy.py
 strace: ## install strace, which tests of power cuts and of failing disks use
@@ -96,7 +100,7 @@ docs: $(VENV)/.runtime ## write docs/api/openapi.json; check that links and make
 test-pg: $(VENV)/.dev ## as test, but on a private PostgreSQL server (T=path, ARGS=)
 	@$(PY) tools/private_postgres.py $(PY) -m pytest $(ARGS) $(T)
 
-check-pg: T := tests/postgres tests/unit/storage tests/contract/api/manage tests/contract/api/test_golden.py \
+check-pg: T := tests/postgres tests/audit tests/unit/storage tests/contract/api/manage tests/contract/api/test_golden.py \
 	tests/contract/api/test_audit.py tests/contract/api/test_access.py tests/contract/api/test_updates.py tests/fault/test_cas.py
 check-pg: test-pg ## what of it continuous integration runs
 

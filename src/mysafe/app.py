@@ -23,6 +23,7 @@ from mysafe.domain.files import FileBounds
 from mysafe.making import InitRefused, alone_in, alone_with
 from mysafe.opening import (
     begin_unsealing,
+    checkpoint_file,
     database_path,
     file_shelf,
     is_opened_by_people,
@@ -49,6 +50,9 @@ from mysafe.server.sealing.gate import Gate, OpenApi
 from mysafe.server.workers.foreman import Duty, Foreman, obey
 from mysafe.server.workers.listening import Listeners
 from mysafe.services import health
+from mysafe.services.audit_tree.checkpoints import Checkpoints
+from mysafe.services.audit_tree.sequencer import Sequencer
+from mysafe.services.audit_tree.starting import RollbackDetected, check_start
 from mysafe.services.background.chores import Chore
 from mysafe.services.background.expired_tokens import ExpiredTokens
 from mysafe.services.background.rounds import Rounds
@@ -58,6 +62,7 @@ from mysafe.services.root.unsealing import Unsealing
 from mysafe.services.rotation.epochs import RotationRefused
 from mysafe.services.rotation.pulse import Pulse
 from mysafe.services.vault import Vault
+from mysafe.storage.audit_tree import TreeDamaged
 from mysafe.storage.engine import StorageRefused
 from mysafe.watching import LastBackups, Watching, unknown_backups
 
@@ -85,6 +90,8 @@ REFUSALS: tuple[type[Exception], ...] = (
     RotationRefused,
     ScrapingRefused,
     TracesRefused,
+    RollbackDetected,
+    TreeDamaged,
 )
 """Why a vault is not made, opened or served; the text of each is one sentence for the operator."""
 
@@ -158,12 +165,17 @@ def nothing(vault: Vault) -> Sequence[Chore]:
     return ()
 
 
-def rounds(vault: Vault, settings: Settings, beside: Beside) -> Rounds:
+def rounds(vault: Vault, settings: Settings, sequencer: Sequencer, beside: Beside) -> Rounds:
     """Begin the background work of an open vault: the one list of it (decision 0020)."""
     collector = Collector(vault, file_shelf(vault, settings))
     if not vault.engine.is_shared:
         collector.begin_alone()
-    return Rounds(vault.engine.leadership(), (collector, ExpiredTokens(vault), *beside(vault)))
+    return Rounds(vault.engine.leadership(), (collector, ExpiredTokens(vault), sequencer, *beside(vault)))
+
+
+def audit_sequencer(vault: Vault, settings: Settings) -> Sequencer:
+    """Return what keeps the audit tree of a vault that is served."""
+    return Sequencer(vault, Checkpoints(vault, checkpoint_file(settings), settings.audit_checkpoint_seconds))
 
 
 def custodian(
@@ -179,7 +191,10 @@ def custodian(
     """
 
     def serve_it(vault: Vault) -> Served:
-        workers = (rounds(vault, settings, beside), Pulse(vault, root_provider(settings)))
+        check_start(vault, checkpoint_file(settings))  # before anything is begun
+        sequencer = audit_sequencer(vault, settings)
+        # What the others still record at their end becomes part of the audit tree, too.
+        workers = (rounds(vault, settings, sequencer, beside), Pulse(vault, root_provider(settings)), sequencer)
         tally = None if watching is None else watching.opened(vault)
         return Served(vault, asgi_app(vault, settings, tally=tally), workers)
 

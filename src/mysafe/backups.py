@@ -19,6 +19,9 @@ from mysafe.crypto.root_key.private_file import read_private
 from mysafe.crypto.root_key.provider import RootKeyProvider, RootKeyRefused
 from mysafe.domain.actions import Action
 from mysafe.domain.secret_text import SecretText
+from mysafe.services.audit_tree import starting
+from mysafe.services.audit_tree.checkpoint_file import CheckpointFile
+from mysafe.services.audit_tree.starting import RollbackDetected
 from mysafe.services.backup import restoring, taking
 from mysafe.services.backup.archive import DATABASE, BackupRefused
 from mysafe.services.backup.opening import Opened
@@ -55,12 +58,14 @@ class Terms(NamedTuple):
     """How a backup is restored.
 
     `provider` opens the vault, that of the settings without it, where nobody is asked; `is_verified` says whether
-    every record and content is opened; `ids_ahead` how many ids of each kind are skipped.
+    every record and content is opened; `ids_ahead` how many ids of each kind are skipped;
+    `is_rollback_accepted` whether the vault may be older than the last checkpoint of its audit log outside of it.
     """
 
     provider: RootKeyProvider | None = None
     is_verified: bool = True
     ids_ahead: int = IDS_AHEAD
+    is_rollback_accepted: bool = False
 
 
 class Restored(NamedTuple):
@@ -139,9 +144,11 @@ def restore(settings: Settings, file: Path, means: Opening, terms: Terms) -> Res
     """Make the vault of a backup in the data directory of these settings, which is empty or not there.
 
     Every access token ends, and the ids that follow are further on, since some may have been given after the backup
-    was made. Nothing gets its name before all of it is checked.
+    was made. Nothing gets its name before all of it is checked. A vault whose audit log does not extend the last
+    checkpoint outside of it is only made where the rollback is accepted, which is recorded.
 
     Raises:
+        RollbackDetected: the checkpoint file is ahead of the backup.
         as `take`; the data directory is as it was then.
     """
     data = settings.data.absolute()
@@ -173,9 +180,34 @@ def _unpack(settings: Settings, file: Path, means: Opening, directory: Path, ter
     try:
         opened = restoring.check(vault, store, unpacked) if terms.is_verified else None
         restoring.take_over(vault, unpacked.manifest)
+        _weigh_rollback(vault, opening.checkpoint_file(settings), is_accepted=terms.is_rollback_accepted)
     finally:
         vault.close()
     return Restored(unpacked, opened, time.monotonic() - began)
+
+
+def _weigh_rollback(vault: Vault, file: CheckpointFile | None, *, is_accepted: bool) -> None:
+    if file is None or not starting.is_rolled_back(vault, file):
+        return
+    if not is_accepted:
+        raise RollbackDetected(
+            f"the last checkpoint in {file.path} is of a later state than the backup, or of another one:"
+            " restore the newest backup, or say with --accept-rollback that this one is wanted"
+        )
+    starting.accept_rollback(vault, file)
+
+
+def accept_rollback(settings: Settings, provider: RootKeyProvider | None = None) -> int:
+    """Go on with the state of a vault that is there, and record that; return how many entries were given up, at most.
+
+    Raises:
+        RollbackDetected: there is nothing to accept, or no file of checkpoints.
+    """
+    file = opening.checkpoint_file(settings)
+    if file is None:
+        raise RollbackDetected("audit_checkpoint_file is not set: nothing says that anything was rolled back")
+    with _opened(settings, None, provider) as vault:
+        return starting.accept_rollback(vault, file)
 
 
 def _store(settings: Settings) -> DirectoryStore:
@@ -195,7 +227,9 @@ def prove(settings: Settings, file: Path, means: Opening, provider: RootKeyProvi
     with tempfile.TemporaryDirectory(prefix="mysafe-prove-") as directory:
         new = Path(directory, "data")
         key = opening.key_path(settings)
-        there = dataclasses.replace(settings, files_store=None, files_s3_file=None, key_file=key)
+        there = dataclasses.replace(
+            settings, files_store=None, files_s3_file=None, key_file=key, audit_checkpoint_file=None
+        )
         restored = _unpack(there, file, means, new, Terms(provider, ids_ahead=0))
     if restored.unpacked.lost:
         return restored

@@ -18,6 +18,7 @@ from mysafe.crypto.root_key.shares import ShareCollector, SharesProvider, Shares
 from mysafe.domain.secret_text import SecretText
 from mysafe.services import keys as key_ceremony
 from mysafe.services.accounts.key_rules import KeyRules
+from mysafe.services.audit_tree.checkpoint_file import CheckpointFile
 from mysafe.services.custody.history import Retention
 from mysafe.services.files.shelf import Shelf
 from mysafe.services.root import slots
@@ -127,6 +128,11 @@ def begin_unsealing(settings: Settings) -> Unsealing:
 def file_shelf(vault: Vault, settings: Settings) -> Shelf:
     """Return where the contents of files are kept. Raises StorageRefused."""
     return Shelf(vault.keys.vault_id, blob_store(settings), free_bytes=settings.files_free_bytes)
+
+
+def checkpoint_file(settings: Settings) -> CheckpointFile | None:
+    """Return the file of checkpoints of the audit log, None where there is none."""
+    return None if settings.audit_checkpoint_file is None else CheckpointFile(settings.audit_checkpoint_file)
 
 
 def blob_store(settings: Settings) -> BlobStore:

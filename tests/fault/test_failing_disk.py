@@ -112,6 +112,16 @@ def test_a_checkpoint_whose_fsync_fails_loses_nothing(scene: Scene) -> None:
     assert scene.complaints() == []
 
 
+def test_a_content_whose_fsync_fails_is_refused_and_leaves_nothing(scene: Scene) -> None:
+    scene.start({"fsync": "error=EIO"})
+    scene.writers(10).run()
+    assert scene.failed() >= WRITERS
+    assert len(scene.written.refused) == WRITERS  # one upload each
+    assert len(scene.written.acknowledged()) == 9 * WRITERS
+    assert scene.installation.stop() == 0
+    assert scene.complaints() == []
+
+
 # -- the disk can only be read -------------------------------------------------------------------------------------
 
 

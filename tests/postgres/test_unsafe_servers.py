@@ -102,7 +102,7 @@ def test_a_standby_is_refused(own: Cluster) -> None:
     signal = own.data / "standby.signal"
     signal.touch()
     own.start()
-    with pytest.raises(StorageRefused, match="cannot be reached"):  # it is passed over
+    with pytest.raises(StorageRefused, match="is a standby"):  # it is passed over, and it is said why
         PostgresEngine.open(own.address)
     with pytest.raises(StorageRefused, match="is a standby"):  # and it would not be used if it were not
         connect(f"{own.address}&target_session_attrs=any")

@@ -27,6 +27,8 @@ from tests.support.writers import History, Written, content_of, notes_of
 _DAMAGE: tuple[type[Exception], ...] = (apsw.Error, SealBroken, VaultError, *app.REFUSALS)
 _KINDS = {"password": Kind.PASSWORD, "file": Kind.FILE}
 _PATIENCE_SECONDS = 60
+_AT_ONCE = 1000
+"""So many reads may wait in the queue of an engine."""
 
 Key = tuple[str, str]
 """Kind and identifier of an item."""
@@ -113,18 +115,17 @@ def _listed(vault: Vault, identify: Identify, kind: str) -> dict[Key, str]:
 
 
 def _half_passwords(vault: Vault, identify: Identify, listed: dict[Key, str]) -> Iterator[str]:
-    asked = {
-        key: vault.run(identify, partial(items.read, ref=ItemRef(Kind.PASSWORD, ItemId(int(key[1])))))
-        for key in listed
-        if key[0] == "password"
-    }
-    for key, answer in asked.items():
-        view, mark = answer.result(_PATIENCE_SECONDS), listed[key]
-        secret = view.secret
-        assert isinstance(secret, PasswordSecret)
-        seen = (view.item.meta.username, secret.password.reveal(), secret.notes.reveal())
-        if seen != (mark, f"secret of {mark}", notes_of(mark)):
-            yield f"half: {mark}"
+    keys = [key for key in listed if key[0] == "password"]
+    for some in (keys[start : start + _AT_ONCE] for start in range(0, len(keys), _AT_ONCE)):
+        works = [partial(items.read, ref=ItemRef(Kind.PASSWORD, ItemId(int(identifier)))) for _, identifier in some]
+        answers = [vault.run(identify, work) for work in works]
+        for key, answer in zip(some, answers, strict=True):
+            view, mark = answer.result(_PATIENCE_SECONDS), listed[key]
+            secret = view.secret
+            assert isinstance(secret, PasswordSecret)
+            seen = (view.item.meta.username, secret.password.reveal(), secret.notes.reveal())
+            if seen != (mark, f"secret of {mark}", notes_of(mark)):
+                yield f"half: {mark}"
 
 
 def _content(vault: Vault, shelf: Shelf, identify: Identify, identifier: int) -> bytes:

@@ -51,10 +51,12 @@ def _prove(file: Path, options: Options, loaded: Loaded) -> int:
 
 
 def _restore(options: Options, loaded: Loaded) -> int:
+    if options.file is None:
+        return _accept_rollback(options, loaded)
     ahead = backups.IDS_AHEAD if options.ids_ahead is None else options.ids_ahead
     if ahead < 0:
         raise InvalidField("--ids-ahead")
-    terms = Terms(_provider(loaded.settings), options.verify, ahead)
+    terms = Terms(_provider(loaded.settings), options.verify, ahead, options.accept_rollback)
     restored = backups.restore(loaded.settings, Path(options.file), _opening(options), terms)
     _print_restored(f"made the vault in {loaded.settings.data}", restored)
     print("every access token ended: programs ask for new ones")
@@ -72,6 +74,15 @@ def _complained_of(lost: Sequence[str]) -> int:
         return 0
     print(f"mysafe: {backups.lost_contents(lost)}", file=sys.stderr)
     return REFUSED
+
+
+def _accept_rollback(options: Options, loaded: Loaded) -> int:
+    if not options.accept_rollback:
+        print("mysafe: give FILE, or --accept-rollback for the vault that is there", file=sys.stderr)
+        return USAGE
+    given_up = backups.accept_rollback(loaded.settings, _provider(loaded.settings))
+    print(f"accepted: up to {given_up} entries of the audit log are given up, and that is recorded")
+    return 0
 
 
 def _print_restored(done: str, restored: Restored) -> None:

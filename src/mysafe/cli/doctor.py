@@ -13,8 +13,11 @@ from mysafe.cli.asking import ask_secret
 from mysafe.cli.errors import EXPLAINED, REFUSED, explain
 from mysafe.config import Loaded, Settings
 from mysafe.services import audit_trail, health
+from mysafe.services.audit_tree.sequencer import append_own_rows
+from mysafe.services.audit_tree.starting import RollbackDetected, check_start
 from mysafe.services.authentication import local_operator
 from mysafe.services.health import Finding, State
+from mysafe.services.vault import Vault
 
 _SWAPS = Path("/proc/swaps")
 
@@ -72,6 +75,7 @@ def _vault(settings: Settings) -> list[Finding]:
         try:
             findings = health.database(vault.engine)
             entries = vault.run(local_operator, partial(audit_trail.tail, limit=1)).result()
+            findings.append(_audit_tree(vault, settings))
         finally:
             vault.close()
     except (*EXPLAINED, *app.REFUSALS) as error:
@@ -79,6 +83,19 @@ def _vault(settings: Settings) -> list[Finding]:
     if not entries:
         return [*findings, Finding(State.UNSAFE, "audit log", "it is empty: entries were removed outside the vault")]
     return [*findings, health.newest_entry(entries[-1].id, entries[-1].at_ms / 1000, time.time())]
+
+
+def _audit_tree(vault: Vault, settings: Settings) -> Finding:
+    """Check the newest part of the audit tree, as a server does at its start."""
+    append_own_rows(vault)
+    file = opening.checkpoint_file(settings)
+    try:
+        check_start(vault, file)
+    except RollbackDetected as error:
+        return Finding(State.UNSAFE, "audit tree", str(error))
+    if file is None:
+        return Finding(State.WARN, "audit tree", "an old database is not noticed: set audit_checkpoint_file")
+    return Finding(State.OK, "audit tree", f"it extends the last checkpoint in {file.path}")
 
 
 def _backups(settings: Settings) -> list[Finding]:

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from functools import partial
 
 from mysafe import app, backups
-from mysafe.cli import access_keys, backup, databases, doctor, groups, keys, rotation, users
+from mysafe.cli import access_keys, audit, backup, databases, doctor, groups, keys, rotation, users
 from mysafe.cli.errors import EXPLAINED, REFUSED, explain
 from mysafe.cli.local_vault import operate, printable
 from mysafe.cli.terminal import Command, Options
@@ -104,6 +104,7 @@ _COMMANDS: dict[str, Command] = {
     **backup.COMMANDS,
     **databases.COMMANDS,
     **rotation.COMMANDS,
+    **audit.COMMANDS,
     "audit tail": _tail_audit,
     "transfer list": _list_transfers,
 }

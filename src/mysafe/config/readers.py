@@ -201,6 +201,8 @@ READERS: dict[str, Callable[[str, Given], object]] = {
     "backup_recipient": _text,
     "backup_at": _number(0, 1439, is_whole=True),
     "backup_keep": _number(1, 10_000, is_whole=True),
+    "audit_checkpoint_file": _path,
+    "audit_checkpoint_seconds": _number(1, 86_400, is_whole=True),
     "files_store": _object_store,
     "files_s3_file": _path,
     "files_max_bytes": _number(0, LARGEST_FILE_BYTES, is_whole=True),

@@ -180,6 +180,15 @@ class Settings:
     backup_keep: int = 14
     """How many of these backups are kept; older ones are removed. Limits: 1 to 10000."""
 
+    audit_checkpoint_file: Path | None = None
+    """File that gets each signed checkpoint of the audit log, outside the data directory and best on another disk. A
+    server whose audit log does not extend the last one is not started: that is how an old database is noticed. Without
+    it, checkpoints are in the database only."""
+
+    audit_checkpoint_seconds: int = 60
+    """The shortest time between two checkpoints; there is none while nothing happens. Unit: seconds.
+    Limits: 1 to 86400."""
+
     notes_max_characters: int = 900
     """Longest text of a note. The largest accepted request body grows with it. Unit: Unicode code points.
     Limits: 1 to 1048576."""
@@ -250,7 +259,7 @@ def toml_key(name: str) -> tuple[str, str]:
     """Return table and key of a field in the settings file; the table is "" at the top."""
     if name in AT_THE_TOP:
         return "", name
-    for table in ("access_keys", "backup", "compat", "files", "items", "metrics", "notes", "traces"):
+    for table in ("access_keys", "audit", "backup", "compat", "files", "items", "metrics", "notes", "traces"):
         if name.startswith(f"{table}_"):
             return table, name.removeprefix(f"{table}_")
     return "server", name

@@ -20,6 +20,7 @@ from mysafe.crypto.keyring import Keyring
 from mysafe.crypto.records import RecordCipher
 from mysafe.crypto.root_key.handed import HandedRoot
 from mysafe.crypto.root_key.provider import RootKeyProvider, new_root_key
+from mysafe.crypto.signatures import SigningKey
 from mysafe.crypto.verifiers import Verifiers
 from mysafe.domain.errors import Sealed
 from mysafe.storage import vault_state
@@ -45,12 +46,16 @@ class KeysRefused(Exception):
 
 @dataclass(frozen=True, slots=True, repr=False)
 class VaultKeys:
-    """What opens the vault: its id, the record cipher, the blind index and the verifiers of credentials."""
+    """What opens the vault: its id, the record cipher, the blind index, the verifiers of credentials.
+
+    And what signs the checkpoints of its audit log.
+    """
 
     vault_id: bytes
     cipher: RecordCipher
     index: BlindIndex
     verifiers: Verifiers
+    signing: SigningKey
 
     @property
     def version(self) -> int:
@@ -61,7 +66,11 @@ class VaultKeys:
     def of(cls, vault_id: bytes, keyring: Keyring) -> "VaultKeys":
         """Return the keys of an open keyring. `vault_id` is 16 bytes."""
         return cls(
-            vault_id, RecordCipher(vault_id, keyring), BlindIndex(keyring.index_key), Verifiers(keyring.verifier_key)
+            vault_id,
+            RecordCipher(vault_id, keyring),
+            BlindIndex(keyring.index_key),
+            Verifiers(keyring.verifier_key),
+            SigningKey(keyring.checkpoint_key),
         )
 
 

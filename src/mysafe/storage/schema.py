@@ -201,6 +201,47 @@ audit = Table(
     sqlite_strict=True,
 )
 
+# The Merkle tree over the audit log: the order in which rows became leaves, the larger subtrees, and one row that says
+# how far the tree is. Nobody who writes to the audit log touches them.
+audit_leaves = Table(
+    "audit_leaves",
+    metadata,
+    Column("position", Number, primary_key=True, autoincrement=False),
+    Column("audit_id", Number, nullable=False),
+    Column("hash", LargeBinary, nullable=False),
+    sqlite_strict=True,
+)
+
+audit_nodes = Table(
+    "audit_nodes",
+    metadata,
+    Column("level", Number, primary_key=True, autoincrement=False),
+    Column("number", Number, primary_key=True, autoincrement=False),
+    Column("hash", LargeBinary, nullable=False),
+    sqlite_strict=True,
+    sqlite_with_rowid=False,
+)
+
+audit_tree = Table(
+    "audit_tree",
+    metadata,
+    Column("id", Number, primary_key=True, autoincrement=False),
+    Column("size", Number, nullable=False),
+    Column("swept_id", Number, nullable=False),
+    Column("swept_size", Number, nullable=False),
+    Column("edge", LargeBinary, nullable=False),
+    sqlite_strict=True,
+)
+
+audit_checkpoints = Table(
+    "audit_checkpoints",
+    metadata,
+    Column("size", Number, primary_key=True, autoincrement=False),
+    Column("at", Number, nullable=False),
+    Column("note", Word, nullable=False),
+    sqlite_strict=True,
+)
+
 # On SQLite only: PostgreSQL has sequences of its own.
 sequences = Table(
     "sequences",

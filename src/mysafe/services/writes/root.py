@@ -76,3 +76,20 @@ class RootWrites:
         self._recorder.permit(Action.BACKUP_RESTORE)
         drop_tokens(self._tx)
         self._recorder.allowed(Action.BACKUP_RESTORE, Subject(name=name))
+
+    def record_rollback(self, kept: int, given_up: int, digest: bytes, name: str) -> None:
+        """Record that an older state of the vault is accepted.
+
+        Args:
+            kept: the size of the last checkpoint that the audit log still extends.
+            given_up: how many the last checkpoint has that is given up.
+            digest: SHA-256 of that checkpoint, as a signed note.
+            name: where it stands.
+        """
+        self._recorder.permit(Action.AUDIT_ACCEPT_ROLLBACK)
+        self._recorder.allowed(Action.AUDIT_ACCEPT_ROLLBACK, Subject("audit", kept, given_up, digest, name))
+
+    def record_on_audit(self, action: Action, name: str = "") -> None:
+        """Record that the audit log is verified or exported; `name` says where to."""
+        self._recorder.permit(action)
+        self._recorder.allowed(action, Subject("audit", name=name))
