@@ -17,7 +17,7 @@ from tests.support.process import Installation, free_port
 
 pytestmark = pytest.mark.postgres
 
-WORKERS = "3"
+WORKERS = "2"
 PASSPHRASE = "correct horse battery staple"
 CALLS = 30
 
@@ -57,7 +57,7 @@ class Served:
 
 @pytest.fixture(scope="module")
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    one = Served(tmp_path_factory.mktemp("served"))
+    one = Served(tmp_path_factory.mktemp("served"), MYSAFE_DRAIN_SECONDS="600")
     one.start()
     yield one
     one.close()
@@ -84,6 +84,16 @@ def test_a_worker_that_is_killed_is_replaced_while_the_others_serve(served: Serv
     assert served.statuses() == {200}
     assert before - {victim} < served.workers()
     assert f"the worker {victim} ended by itself with status -9" in served.log()
+
+
+def test_a_vault_is_sealed_and_opened_at_once_whatever_a_load_balancer_needs(served: Served) -> None:
+    before, began = served.workers(), time.monotonic()
+    assert served.installation.command("seal") == "the vault is sealed\n"
+    assert served.statuses() == {503}
+    assert served.installation.command("unseal") == "the vault is open\n"
+    assert served.statuses() == {200}
+    assert time.monotonic() - began < 25, "the workers went on serving"
+    assert not before & served.workers()
 
 
 def test_all_workers_see_what_one_of_them_did(served: Served) -> None:
