@@ -1,7 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Run a command beside a PostgreSQL cluster of its own, in a temporary directory that is removed afterwards.
 
-python tools/private_postgres.py COMMAND …    the command finds the cluster's address in MYSAFE_TEST_DATABASE
+python tools/private_postgres.py COMMAND …    the command finds the cluster's address in TEST_DATABASE
+
+It lies in memory where there is enough: whether the server waits for its disk is a setting, which is as the product
+wants it, but the wait itself tests nothing. `python tools/private_postgres.py --on-disk COMMAND …` lets it wait.
 
 The server is the newest of Debian's packages; as root they are installed if they are missing. PostgreSQL refuses to
 run as root: then it runs as the user `postgres`.
@@ -15,11 +18,16 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-VARIABLE = "MYSAFE_TEST_DATABASE"
+VARIABLE = "TEST_DATABASE"
+GOES = "TEST_DATABASE_GOES"
+"""Set where the cluster is removed afterwards, so that nobody needs to tidy it up."""
+
+MEMORY = Path("/dev/shm")  # noqa: S108  # names and modes are those of a temporary directory
+ENOUGH_BYTES = 8 << 30
 ROOTS = (Path("/usr/lib/postgresql"), Path("/usr/local/lib/postgresql"))
 UNPRIVILEGED = "postgres"
 READY_SECONDS = 60.0
@@ -37,12 +45,15 @@ SETTINGS = {
 
 
 class Cluster:
-    """A PostgreSQL server that belongs to this program."""
+    """A PostgreSQL server that belongs to this program: a new cluster, or with `of` a standby of a running one."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(
+        self, directory: Path, *, of: "Cluster | None" = None, port: int = 0, settings: Mapping[str, str] | None = None
+    ) -> None:
         self.directory = directory
         self.data = directory / "data"
-        self.port = _free_port()
+        self.port = port or _free_port()
+        self._settings = settings or {}
         self._bin = find_binaries()
         self._process: subprocess.Popen[bytes] | None = None
         self._prefix: list[str] = []
@@ -51,7 +62,12 @@ class Cluster:
             os.chown(directory, user.pw_uid, user.pw_gid)
             ids = [f"--reuid={user.pw_uid}", f"--regid={user.pw_gid}", "--clear-groups"]
             self._prefix = ["setpriv", *ids, "--"]
-        self._run("initdb", "--pgdata", str(self.data), "--username=mysafe", "--auth=trust", "--encoding=UTF8")
+        if of is None:
+            kind = ["--username=mysafe", "--auth=trust", "--encoding=UTF8", "--no-sync"]
+            self._run("initdb", "--pgdata", str(self.data), *kind)
+        else:
+            copy = ["--write-recovery-conf", "--checkpoint=fast", "--no-sync", "--dbname", of.address]
+            self._run("pg_basebackup", "--pgdata", str(self.data), *copy)
 
     @property
     def address(self) -> str:
@@ -63,9 +79,14 @@ class Cluster:
         """The same through loopback."""
         return f"postgresql://mysafe@127.0.0.1:{self.port}/postgres"
 
+    @property
+    def version(self) -> str:
+        """The major version of the server."""
+        return self._bin.parent.name
+
     def start(self) -> None:
         """Start the server, and return when it answers."""
-        options = {"port": str(self.port), "listen_addresses": "127.0.0.1", **SETTINGS}
+        options = {"port": str(self.port), "listen_addresses": "127.0.0.1", **SETTINGS, **self._settings}
         options["unix_socket_directories"] = str(self.directory)
         flags = [word for name, value in options.items() for word in ("-c", f"{name}={value}")]
         command = [*self._prefix, str(self._bin / "postgres"), "-D", str(self.data), *flags]
@@ -83,14 +104,29 @@ class Cluster:
             self._process.wait(READY_SECONDS)
             self._process = None
 
+    def kill(self) -> None:
+        """End the server at once, and what it was doing with it: nothing is written any more."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait(READY_SECONDS)
+            self._process = None
+
+    def promote(self) -> None:
+        """Make a standby the primary, and return when it is."""
+        self._run("pg_ctl", "--pgdata", str(self.data), "--wait", "--silent", "promote")
+
     def restart(self, mode: str) -> None:
         """Stop as said, and start again."""
         self.stop(mode)
         self.start()
 
     def _is_ready(self) -> bool:
-        asked = [str(self._bin / "pg_isready"), "--quiet", "--host", str(self.directory), "--port", str(self.port)]
-        return subprocess.run(asked, check=False).returncode == 0
+        """Return what the server says in its own file: to ask it would leave complaints in its log until it is."""
+        try:
+            lines = (self.data / "postmaster.pid").read_text(encoding="utf-8").splitlines()
+        except FileNotFoundError:
+            return False
+        return len(lines) >= 8 and lines[0] == str(self._process and self._process.pid) and lines[7].strip() == "ready"
 
     def _run(self, program: str, *arguments: str) -> None:
         command = [*self._prefix, str(self._bin / program), *arguments]
@@ -121,11 +157,20 @@ def _free_port() -> int:
         return int(probe.getsockname()[1])
 
 
+def _has_room(place: Path) -> bool:
+    try:
+        seen = os.statvfs(place)
+    except OSError:
+        return False
+    return os.access(place, os.W_OK) and seen.f_bavail * seen.f_frsize >= ENOUGH_BYTES
+
+
 @contextmanager
-def private_cluster() -> Iterator[Cluster]:
+def private_cluster(settings: Mapping[str, str] | None = None, *, is_on_disk: bool = False) -> Iterator[Cluster]:
     """A running cluster. Its directory is short, because the path of a socket may not be long."""
-    with tempfile.TemporaryDirectory(prefix="pg.", dir="/tmp") as directory:  # of this name and mode 0700
-        cluster = Cluster(Path(directory))
+    place = "/tmp" if is_on_disk or not _has_room(MEMORY) else str(MEMORY)  # noqa: S108
+    with tempfile.TemporaryDirectory(prefix="pg.", dir=place) as directory:  # of this name and mode 0700
+        cluster = Cluster(Path(directory), settings=settings)
         cluster.start()
         try:
             yield cluster
@@ -134,8 +179,10 @@ def private_cluster() -> Iterator[Cluster]:
 
 
 def main(command: list[str]) -> int:
-    with private_cluster() as cluster:
-        return subprocess.run(command, check=False, env={**os.environ, VARIABLE: cluster.address}).returncode
+    is_on_disk = command[:1] == ["--on-disk"]
+    with private_cluster(is_on_disk=is_on_disk) as cluster:
+        environ = {**os.environ, VARIABLE: cluster.address, GOES: "yes"}
+        return subprocess.run(command[is_on_disk:], check=False, env=environ).returncode
 
 
 if __name__ == "__main__":

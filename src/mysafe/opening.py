@@ -9,6 +9,7 @@ from pathlib import Path
 
 from mysafe.config import Settings
 from mysafe.crypto.root_key.catalogue import PEOPLES, Means, NewProvider, make_provider, new_provider
+from mysafe.crypto.root_key.handed import HandedRoot
 from mysafe.crypto.root_key.key_file import find_key_file
 from mysafe.crypto.root_key.passphrase import AskSecret
 from mysafe.crypto.root_key.private_file import read_secret_line
@@ -17,6 +18,7 @@ from mysafe.crypto.root_key.shares import ShareCollector, SharesProvider, Shares
 from mysafe.domain.secret_text import SecretText
 from mysafe.services import keys as key_ceremony
 from mysafe.services.accounts.key_rules import KeyRules
+from mysafe.services.audit_tree.checkpoint_file import CheckpointFile
 from mysafe.services.custody.history import Retention
 from mysafe.services.files.shelf import Shelf
 from mysafe.services.root import slots
@@ -27,6 +29,7 @@ from mysafe.storage.blobs.directory import DirectoryStore
 from mysafe.storage.blobs.store import BlobStore
 from mysafe.storage.engine import Engine, StorageRefused
 from mysafe.storage.postgres.secret_file import read_secret_file
+from mysafe.storage.sqlite_connection import empty_journal
 from mysafe.storage.sqlite_lane import SqliteEngine
 
 Clock = Callable[[], float]
@@ -58,6 +61,14 @@ def postgresql(settings: Settings, *, is_new: bool) -> Engine:
     return make(str(settings.database), password, connections=settings.database_connections)
 
 
+def is_journal_emptied(settings: Settings, seconds: float = 30.0) -> bool:
+    """Return whether nothing that was replaced is left in the journal of the database, after waiting for its readers.
+
+    What PostgreSQL keeps in its own, and for how long, is set there. Raises StorageRefused.
+    """
+    return settings.is_on_postgresql or empty_journal(database_path(settings), seconds)
+
+
 def open_vault(settings: Settings, *, clock: Clock = time.time, provider: RootKeyProvider | None = None) -> Vault:
     """Open an existing vault with a provider; without one, with that of the settings, where nobody is asked.
 
@@ -80,6 +91,19 @@ def open_vault(settings: Settings, *, clock: Clock = time.time, provider: RootKe
     retention = Retention(settings.items_versions_kept_days, settings.items_erase_after_days)
     node = f"{os.uname().nodename}:{os.getpid()}"
     return Vault(engine, keychain, clock=clock, node=node, key_rules=rules, retention=retention)
+
+
+def open_handed(settings: Settings, handed: HandedRoot) -> Vault:
+    """Open a vault with the root key that another process handed over; errors as for `open_vault`.
+
+    If the root key was changed since, the provider of the settings is asked, where it is not people.
+    """
+    try:
+        return open_vault(settings, provider=handed)
+    except key_ceremony.KeysRefused:
+        if is_opened_by_people(settings):
+            raise
+    return open_vault(settings)
 
 
 def read_slots(settings: Settings) -> list[Slot]:
@@ -106,6 +130,11 @@ def file_shelf(vault: Vault, settings: Settings) -> Shelf:
     return Shelf(vault.keys.vault_id, blob_store(settings), free_bytes=settings.files_free_bytes)
 
 
+def checkpoint_file(settings: Settings) -> CheckpointFile | None:
+    """Return the file of checkpoints of the audit log, None where there is none."""
+    return None if settings.audit_checkpoint_file is None else CheckpointFile(settings.audit_checkpoint_file)
+
+
 def blob_store(settings: Settings) -> BlobStore:
     """Return the store of the settings. Raises StorageRefused."""
     if settings.files_store is None or settings.files_s3_file is None:
@@ -128,11 +157,17 @@ def nobody(what: str) -> SecretText:
     raise RootKeyRefused(f"nobody can be asked for the {what} here")
 
 
-def root_means(settings: Settings, ask: AskSecret = nobody, shares: tuple[int, int] | None = None) -> Means:
-    """Return what root key providers are made of; a passphrase comes from its file, if there is one."""
+def root_means(
+    settings: Settings, ask: AskSecret = nobody, shares: tuple[int, int] | None = None, *, is_renewal: bool = False
+) -> Means:
+    """Return what root key providers are made of; a passphrase comes from its file, if there is one.
+
+    A renewal is for when the passphrase may be known to others: then the file has only the old one.
+    """
+    in_file = {"passphrase"} if is_renewal else {"passphrase", "new passphrase"}
 
     def passphrase(what: str) -> SecretText:
-        if settings.passphrase_file is not None and what.endswith("passphrase"):
+        if settings.passphrase_file is not None and what in in_file:
             return read_secret_line(settings.passphrase_file, "file of the passphrase")
         return ask(what)
 
@@ -165,13 +200,19 @@ def slot_provider(
     return new_provider(name, root_means(settings, ask, shares))
 
 
+def slot_opener(settings: Settings, name: str, ask: AskSecret = nobody) -> RootKeyProvider:
+    """Return the provider of a slot that there is, by its name. Raises RootKeyRefused."""
+    return make_provider(name, root_means(settings, ask))
+
+
 def resealing_provider(settings: Settings, name: str, slot: bytes, ask: AskSecret = nobody) -> NewProvider:
     """Return what makes a slot anew: as many shares as it has, a new code, the present key file or service.
 
     Raises:
         RootKeyRefused, SealBroken: there is no such provider; the slot is damaged.
     """
-    if name != SharesProvider.name:
-        return slot_provider(settings, name, ask)
-    shares = ShareCollector(slot)
-    return slot_provider(settings, name, ask, (shares.needed, shares.total))
+    shares = None
+    if name == SharesProvider.name:
+        collector = ShareCollector(slot)
+        shares = (collector.needed, collector.total)
+    return new_provider(name, root_means(settings, ask, shares, is_renewal=True))

@@ -43,6 +43,7 @@ REVEALING_FILES = frozenset(
         "src/mysafe/protocol/oauth2.py",
         "src/mysafe/protocol/passwords.py",
         "src/mysafe/server/api/manage/access_keys.py",
+        "src/mysafe/server/observing/scraping.py",
         "src/mysafe/services/authentication.py",
         "src/mysafe/services/files/shelf.py",
         "src/mysafe/services/payloads.py",

@@ -24,9 +24,10 @@ from mysafe.domain.principals import UserDraft
 from mysafe.domain.secret_text import SecretText
 from mysafe.services.accounts import access_keys, groups, users
 from mysafe.services.authentication import local_operator
+from mysafe.services.clocks import SteadyClock
 from mysafe.services.unit_of_work import UnitOfWork
 from mysafe.services.vault import Vault
-from mysafe.storage.engine import Engine, Unit
+from mysafe.storage.engine import Engine, EngineFigures, Unit
 from tests.support import databases
 
 T = TypeVar("T")
@@ -82,6 +83,9 @@ class FaultyEngine(Engine):
     def run_units_on(self, host: Any) -> None:
         self.engine.run_units_on(host)
 
+    def figures(self) -> EngineFigures:
+        return self.engine.figures()
+
     def close(self) -> None:
         self.engine.close()
 
@@ -127,10 +131,11 @@ class RunningServer:
         self.clock = MovableClock()
         self.ticks = Ticks()
         self.vault: Vault = opening.open_vault(self.settings, clock=self.clock)
+        self.vault.steady = SteadyClock(self.clock)  # tests travel in time: nothing steps back there
         self.engine = FaultyEngine(self.vault.engine)
         self.vault.engine = self.engine
         self._names = (f"actor{number}" for number in itertools.count(1))
-        self._server: uvicorn.Server = app.web_server(self.application(), self.settings)
+        self._server: uvicorn.Server = self.web_server()
         self._thread = threading.Thread(target=self._server.run, daemon=True)
         self._thread.start()
         while not self._server.started:
@@ -141,6 +146,10 @@ class RunningServer:
     def application(self) -> app.Application:
         """Return what is served."""
         return app.asgi_app(self.vault, self.settings, ticks=self.ticks)
+
+    def web_server(self) -> uvicorn.Server:
+        """Return what serves it."""
+        return app.web_server(self.application(), self.settings)
 
     def close(self) -> None:
         self._server.should_exit = True

@@ -137,6 +137,7 @@ def test_an_empty_variable_is_not_set() -> None:
         ({"compat_mensagem": 1}, "true or false"),
         ({"database": "postgresql://mysafe:8jhfy@db/mysafe"}, "may not hold a password"),
         ({"database": "postgresql://db/mysafe?password=8jhfy"}, "may not hold a password"),
+        ({"database": "postgresql://db/mysafe?sslmode=verify-full&ssl%70assword=8jhfy"}, "may not hold a password"),
         ({"database_password_file": "/p"}, "only useful with a PostgreSQL database"),
         ({"database": "mysql://x"}, "sqlite:///PATH"),
         ({"database": "sqlite:///"}, "sqlite:///PATH"),
@@ -234,6 +235,51 @@ def test_the_settings_file_is_the_named_one_or_the_default_one(monkeypatch: pyte
 
 def test_the_flags_are_fields() -> None:
     assert set(FLAGS) <= {field.name for field in dataclasses.fields(Settings)}
+
+
+METRICS_ON = {"metrics_address": "127.0.0.1:9464", "metrics_token_file": "token"}
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1:9464", "[::1]:9464", "localhost:9464"])
+def test_metrics_may_be_served_on_loopback(address: str) -> None:
+    assert load_settings({"data": "data", **METRICS_ON, "metrics_address": address}, {}, None).metrics_place is not None
+
+
+def test_metrics_elsewhere_need_a_certificate_or_a_trusted_proxy() -> None:
+    elsewhere = {"data": "data", **METRICS_ON, "metrics_address": "0.0.0.0:9464"}
+    with pytest.raises(SettingsRefused, match="would show their token"):
+        load_settings(elsewhere, {}, None)
+    proxies = {"behind_proxy": True, "trusted_proxies": ["192.0.2.1"]}
+    assert load_settings({**elsewhere, **proxies}, {}, None).metrics_place == ("0.0.0.0", 9464)  # noqa: S104
+
+
+@pytest.mark.parametrize("left_out", METRICS_ON)
+def test_metrics_need_their_token(left_out: str) -> None:
+    given = {name: value for name, value in METRICS_ON.items() if name != left_out}
+    with pytest.raises(SettingsRefused, match="metrics_address and metrics_token_file"):
+        load_settings({"data": "data", **given}, {}, None)
+
+
+@pytest.mark.parametrize("address", ["9464", "127.0.0.1", "::1:9464", "127.0.0.1:99999", "http://127.0.0.1:1", "a b:1"])
+def test_an_address_of_metrics_is_host_and_port(address: str) -> None:
+    with pytest.raises(SettingsRefused, match="HOST:PORT"):
+        load_settings({"data": "data", **METRICS_ON, "metrics_address": address}, {}, None)
+
+
+@pytest.mark.parametrize(
+    "endpoint",
+    [
+        "127.0.0.1:4318",
+        "http://user:8jhfy@host/v1/traces",
+        "http://host/v1/traces?key=8jhfy",
+        "http://host",
+        "ftp://host/",
+    ],
+)
+def test_an_endpoint_of_traces_holds_no_secret(endpoint: str) -> None:
+    with pytest.raises(SettingsRefused, match="http://HOST:PORT/PATH") as refused:
+        load_settings({"data": "data", "traces_endpoint": endpoint}, {}, None)
+    assert "8jhfy" not in str(refused.value)
 
 
 def test_the_page_about_settings_is_up_to_date() -> None:

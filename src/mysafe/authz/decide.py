@@ -149,6 +149,9 @@ OPERATOR_ACTIONS = (ADMINISTRATOR_ACTIONS - TRANSFER_ACTIONS) | frozenset(
     {
         Action.USER_RESET,
         Action.AUDIT_READ,
+        Action.AUDIT_VERIFY,
+        Action.AUDIT_EXPORT,
+        Action.AUDIT_ACCEPT_ROLLBACK,
         Action.TRANSFER_LIST,
         Action.VAULT_CREATE,
         Action.VAULT_SEAL,

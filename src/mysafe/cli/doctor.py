@@ -12,9 +12,13 @@ from mysafe import app, backups, opening
 from mysafe.cli.asking import ask_secret
 from mysafe.cli.errors import EXPLAINED, REFUSED, explain
 from mysafe.config import Loaded, Settings
+from mysafe.hardening import harden
 from mysafe.services import audit_trail, health
+from mysafe.services.audit_tree.sequencer import append_own_rows
+from mysafe.services.audit_tree.starting import RollbackDetected, check_start
 from mysafe.services.authentication import local_operator
 from mysafe.services.health import Finding, State
+from mysafe.services.vault import Vault
 
 _SWAPS = Path("/proc/swaps")
 
@@ -38,6 +42,8 @@ def _files(settings: Settings) -> list[Finding]:
     ]
     if settings.database_password_file is not None:
         findings.append(health.private_file("database password", settings.database_password_file))
+    if settings.metrics_token_file is not None:
+        findings.append(health.private_file("metrics token", settings.metrics_token_file))
     if settings.tls_key is not None:
         findings.append(health.private_file("TLS key", settings.tls_key))
     return findings
@@ -53,12 +59,14 @@ def _root_key(settings: Settings) -> Finding:
 
 
 def _machine() -> list[Finding]:
+    core_bytes = resource.getrlimit(resource.RLIMIT_CORE)[0]
+    harden()
     mask = os.umask(0o077)
     os.umask(mask)
     return [
         health.clock(time.time()),
         health.umask(mask),
-        health.core_files(resource.getrlimit(resource.RLIMIT_CORE)[0]),
+        health.core_files(core_bytes),
         health.swap(_SWAPS.read_text(encoding="utf-8") if _SWAPS.exists() else "", health.is_swap_encrypted),
     ]
 
@@ -70,13 +78,27 @@ def _vault(settings: Settings) -> list[Finding]:
         try:
             findings = health.database(vault.engine)
             entries = vault.run(local_operator, partial(audit_trail.tail, limit=1)).result()
+            findings.append(_audit_tree(vault, settings))
         finally:
             vault.close()
     except (*EXPLAINED, *app.REFUSALS) as error:
         return [Finding(State.UNSAFE, "vault", explain(error).sentence)]
     if not entries:
         return [*findings, Finding(State.UNSAFE, "audit log", "it is empty: entries were removed outside the vault")]
-    return [*findings, Finding(State.OK, "vault", f"it opens; its newest audit entry is number {entries[-1].id}")]
+    return [*findings, health.newest_entry(entries[-1].id, entries[-1].at_ms / 1000, time.time())]
+
+
+def _audit_tree(vault: Vault, settings: Settings) -> Finding:
+    """Check the newest part of the audit tree, as a server does at its start."""
+    append_own_rows(vault)
+    file = opening.checkpoint_file(settings)
+    try:
+        check_start(vault, file)
+    except RollbackDetected as error:
+        return Finding(State.UNSAFE, "audit tree", str(error))
+    if file is None:
+        return Finding(State.WARN, "audit tree", "an old database is not noticed: set audit_checkpoint_file")
+    return Finding(State.OK, "audit tree", f"it extends the last checkpoint in {file.path}")
 
 
 def _backups(settings: Settings) -> list[Finding]:

@@ -7,6 +7,7 @@ from typing import TypeVar
 from mysafe import opening
 from mysafe.cli.asking import ask_secret
 from mysafe.config import Loaded
+from mysafe.services.audit_tree.sequencer import append_own_rows
 from mysafe.services.authentication import local_operator
 from mysafe.services.unit_of_work import UnitOfWork
 
@@ -18,7 +19,9 @@ def operate(loaded: Loaded, work: Callable[[UnitOfWork], T]) -> T:
     provider = opening.root_provider(loaded.settings, ask_secret)
     vault = opening.open_vault(loaded.settings, provider=provider)
     try:
-        return vault.run(local_operator, work).result()
+        value = vault.run(local_operator, work).result()
+        append_own_rows(vault)
+        return value
     finally:
         vault.close()
 

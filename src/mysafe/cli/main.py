@@ -49,6 +49,8 @@ def _parser() -> argparse.ArgumentParser:
     transfers = _group(commands, "transfer", "transfers of the items of users who left")
     _add(transfers, "list", "print all transfers, newest first", "transfer list")
     _add(commands, "doctor", "say what is unsafe", "doctor")
+    scrub = _add(commands, "verify", "open every record and compare it with the audit log, verified first", "verify")
+    scrub.add_argument("--json", action="store_true", help="print JSON and nothing else")
     _add_backups(commands)
     move = _add(commands, "migrate-database", "copy the vault into another kind of database", "migrate-database")
     move.add_argument("--from", metavar="URL", dest="source", required=True, help="where the vault is")
@@ -117,6 +119,7 @@ def _add_serve(commands: "_Commands[argparse.ArgumentParser]") -> None:
     serve = _add(commands, "serve", "serve the vault until Ctrl-C or SIGTERM", "serve")
     serve.add_argument("--host", metavar="H", help="address to listen on (127.0.0.1)")
     serve.add_argument("--port", metavar="N", help="port to listen on (8080)")
+    serve.add_argument("--workers", metavar="N", help="processes that serve, on PostgreSQL (1)")
 
 
 def _add_users(commands: "_Commands[argparse.ArgumentParser]") -> None:
@@ -231,6 +234,12 @@ def _add_audit(commands: "_Commands[argparse.ArgumentParser]") -> None:
     tail = _add(commands, "tail", "print the newest entries, oldest first", "audit tail")
     tail.add_argument("--lines", metavar="N", type=_count, default=20, help="how many (20)")
     tail.add_argument("--json", action="store_true", help="one JSON object a line")
+    verify = _add(commands, "verify", "replay the audit log against what was signed of it", "audit verify")
+    verify.add_argument("--json", action="store_true", help="print JSON and nothing else")
+    export = _add(commands, "export", "write the audit log into a file that others can check", "audit export")
+    export.add_argument("file", metavar="FILE", help="a new file")
+    checkpoint = _add(commands, "checkpoint", "print the newest signed checkpoint", "audit checkpoint")
+    checkpoint.add_argument("--key", action="store_true", help="print the key that checks it instead")
 
 
 def _add_backups(commands: "_Commands[argparse.ArgumentParser]") -> None:
@@ -243,7 +252,12 @@ def _add_backups(commands: "_Commands[argparse.ArgumentParser]") -> None:
     take.add_argument("--schedule", action="store_true", help="print when the server takes backups by itself")
     take.add_argument("--recipient", metavar="AGE", help="encrypt it to this age recipient, instead of a passphrase")
     restore = _add(commands, "restore", "make the vault of a backup in an empty directory", "restore")
-    restore.add_argument("file", metavar="FILE", help="what `mysafe backup` made")
+    restore.add_argument("file", metavar="FILE", nargs="?", help="what `mysafe backup` made")
+    restore.add_argument(
+        "--accept-rollback",
+        action="store_true",
+        help="go on with a state that is older than the last checkpoint; without FILE, that of the vault that is there",
+    )
     restore.add_argument("--verify", action="store_true", help="open every record before the vault gets its name")
     restore.add_argument(
         "--ids-ahead", metavar="N", type=int, help="skip as many ids, which the lost vault may have given (10000)"

@@ -9,11 +9,12 @@ from datetime import UTC, datetime
 from functools import partial
 
 from mysafe import app, backups
-from mysafe.cli import access_keys, backup, databases, doctor, groups, keys, rotation, users
+from mysafe.cli import access_keys, audit, backup, databases, doctor, groups, keys, rotation, users
 from mysafe.cli.errors import EXPLAINED, REFUSED, explain
 from mysafe.cli.local_vault import operate, printable
 from mysafe.cli.terminal import Command, Options
 from mysafe.config import FLAGS, Loaded, find_settings_file, load_with_sources
+from mysafe.hardening import harden
 from mysafe.services import audit_trail
 from mysafe.services.accounts import transfers
 
@@ -23,6 +24,8 @@ def run(options: Options) -> int:
     try:
         flags = {name: getattr(options, name, None) for name in FLAGS}
         loaded = load_with_sources(flags, os.environ, find_settings_file(os.environ))
+        if options.command != "doctor":  # which looks first how the machine is
+            harden()
         status = _COMMANDS[options.command](options, loaded)
         sys.stdout.flush()
     except BrokenPipeError:
@@ -38,7 +41,8 @@ def run(options: Options) -> int:
 
 def _serve(options: Options, loaded: Loaded) -> int:
     try:
-        return app.serve(loaded.settings, partial(backups.schedulers, loaded.settings))
+        settings = loaded.settings
+        return app.serve(settings, partial(backups.chores, settings), partial(backups.times, settings))
     except SystemExit:
         return REFUSED  # uvicorn's way to say that it cannot listen; its own line on standard error says why
 
@@ -103,6 +107,7 @@ _COMMANDS: dict[str, Command] = {
     **backup.COMMANDS,
     **databases.COMMANDS,
     **rotation.COMMANDS,
+    **audit.COMMANDS,
     "audit tail": _tail_audit,
     "transfer list": _list_transfers,
 }

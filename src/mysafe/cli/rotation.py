@@ -8,6 +8,7 @@ from pathlib import Path
 
 from mysafe import opening
 from mysafe.cli.asking import ask_secret
+from mysafe.cli.errors import REFUSED
 from mysafe.cli.keys import print_secrets, tell_of
 from mysafe.cli.terminal import Command, Options, line, moment
 from mysafe.config import Loaded
@@ -41,7 +42,15 @@ def _rotate(options: Options, loaded: Loaded) -> int:
     if not options.root and (options.new_key_file or options.renew_slots or options.drop_slots or options.kit):
         print("mysafe: --new-key-file, --renew-slots, --drop-slots and --kit go with --root", file=sys.stderr)
         return WRONG_ARGUMENTS
-    return _rotate_root(options, loaded) if options.root else _rotate_epoch(loaded)
+    status = _rotate_root(options, loaded) if options.root else _rotate_epoch(loaded)
+    if opening.is_journal_emptied(loaded.settings):
+        return status
+    print(
+        "mysafe: somebody reads an older state of the database, so the sealed old keyring is still in its journal;"
+        " restart the server when no backup is under way",
+        file=sys.stderr,
+    )
+    return REFUSED
 
 
 def _rotate_epoch(loaded: Loaded) -> int:
@@ -67,6 +76,7 @@ def _rotate_root(options: Options, loaded: Loaded) -> int:
     vault = opening.open_vault(settings, provider=opening.root_provider(settings, ask_secret))
     try:
         wanted = NewSlots(
+            partial(opening.slot_opener, settings, ask=ask_secret),
             partial(opening.resealing_provider, settings, ask=ask_secret),
             Path(options.new_key_file) if options.new_key_file else None,
             are_renewed=options.renew_slots,
@@ -85,6 +95,8 @@ def _rotate_root(options: Options, loaded: Loaded) -> int:
     finally:
         vault.close()
     print("the root key is new; copies of the database from before still have the old one")
+    for made in changed.slots:
+        print(f"made slot {made.slot_id} anew for the provider {made.provider}")
     for slot in changed.dropped:
         print(f"dropped slot {slot.id} for the provider {slot.provider}")
     if options.new_key_file:

@@ -118,14 +118,7 @@ def _from_flags(arguments: Mapping[str, object]) -> dict[str, Given]:
 def _check_together(settings: Settings) -> None:
     if settings.data == Path(settings.data.anchor):
         raise SettingsRefused("the data directory cannot be the root of the file system")
-    if settings.key_file is not None and settings.key_file.is_relative_to(settings.data):
-        raise SettingsRefused(
-            "the key file lies in the data directory: whoever copies that would have both, so put it elsewhere"
-        )
-    if settings.passphrase_file is not None and settings.passphrase_file.is_relative_to(settings.data):
-        raise SettingsRefused(
-            "the passphrase file lies in the data directory: whoever copies that would have both, so put it elsewhere"
-        )
+    _check_places(settings)
     if (settings.tls_certificate is None) != (settings.tls_key is None):
         raise SettingsRefused("tls_certificate and tls_key are only useful together: set both or neither")
     if settings.tls_client_ca is not None and settings.tls_certificate is None:
@@ -140,10 +133,43 @@ def _check_together(settings: Settings) -> None:
         raise SettingsRefused("database_password_file is only useful with a PostgreSQL database: set database too")
     if settings.behind_proxy != bool(settings.trusted_proxies):
         raise SettingsRefused("behind_proxy and trusted_proxies are only useful together: set both or neither")
-    if not (_is_loopback(settings.host) or settings.tls_certificate or settings.behind_proxy):
+    if not _is_safe_there(settings.host, settings):
         raise SettingsRefused(
             f"listening on {settings.host} would send secrets unencrypted: set tls_certificate and tls_key,"
             " or behind_proxy and trusted_proxies"
+        )
+    _check_metrics(settings)
+
+
+def _check_metrics(settings: Settings) -> None:
+    if (settings.metrics_address is None) != (settings.metrics_token_file is None):
+        raise SettingsRefused("metrics_address and metrics_token_file are only useful together: set both or neither")
+    if settings.metrics_place and not _is_safe_there(settings.metrics_place[0], settings):
+        raise SettingsRefused(
+            f"metrics on {settings.metrics_address} would show their token: set tls_certificate and tls_key,"
+            " or behind_proxy and trusted_proxies"
+        )
+
+
+def _is_safe_there(host: str, settings: Settings) -> bool:
+    """Return whether nobody can listen in on what is sent to a host (R-CFG-01)."""
+    return _is_loopback(host) or settings.tls_certificate is not None or settings.behind_proxy
+
+
+def _check_places(settings: Settings) -> None:
+    """What must not lie in the data directory."""
+    if settings.key_file is not None and settings.key_file.is_relative_to(settings.data):
+        raise SettingsRefused(
+            "the key file lies in the data directory: whoever copies that would have both, so put it elsewhere"
+        )
+    if settings.passphrase_file is not None and settings.passphrase_file.is_relative_to(settings.data):
+        raise SettingsRefused(
+            "the passphrase file lies in the data directory: whoever copies that would have both, so put it elsewhere"
+        )
+    if settings.audit_checkpoint_file is not None and settings.audit_checkpoint_file.is_relative_to(settings.data):
+        raise SettingsRefused(
+            "the file of checkpoints lies in the data directory: whoever brings back an old copy of that would bring"
+            " back old checkpoints, so put it elsewhere"
         )
 
 

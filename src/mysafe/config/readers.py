@@ -14,6 +14,7 @@ from mysafe.domain.files import LARGEST_FILE_BYTES
 
 _LONGEST_NOTES = 1_048_576
 _MOST_STORED_BYTES = 2**50
+_LARGEST_PORT = 65_535
 
 
 class Given(NamedTuple):
@@ -121,16 +122,37 @@ def _database(name: str, given: Given) -> str:
     return "sqlite:///" + os.path.abspath(path)
 
 
+_SECRETS = ("password", "sslpassword", "oauth_client_secret", "scram_client_key", "scram_server_key")
+"""Parameters of PostgreSQL's addresses that are secrets."""
+
+
 def _has_password(address: str) -> bool:
     """Return whether a PostgreSQL address holds a password, before the host or among its parameters."""
     user = address.partition("://")[2].partition("/")[0].rpartition("@")[0]
-    return ":" in user or "password" in {name for name, _ in parse_qsl(urlsplit(address).query, keep_blank_values=True)}
+    names = {name for name, _ in parse_qsl(urlsplit(address).query, keep_blank_values=True)}
+    return ":" in user or not names.isdisjoint(_SECRETS)
 
 
 def _object_store(name: str, given: Given) -> str:
     address = _text(name, given)
     if not re.fullmatch(r"s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/[A-Za-z0-9._/-]*)?", address):
         raise _refused(name, given, "s3://BUCKET or s3://BUCKET/PREFIX")
+    return address
+
+
+def _place(name: str, given: Given) -> str:
+    address = _text(name, given)
+    found = re.fullmatch(r"(?:\[[0-9A-Fa-f:.%]+\]|[A-Za-z0-9.-]+):([0-9]{1,5})", address, re.ASCII)
+    if found is None or int(found[1]) > _LARGEST_PORT:
+        raise _refused(name, given, "HOST:PORT, such as 127.0.0.1:9464 or [::1]:9464")
+    return address
+
+
+def _collector(name: str, given: Given) -> str:
+    address = _text(name, given)
+    # Userinfo and a query could hold a secret, so they are refused, and the address is not repeated.
+    if not re.fullmatch(r"https?://(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9.-]+)(?::[0-9]{1,5})?/[A-Za-z0-9._~/-]*", address):
+        raise _refused(name, given, "http://HOST:PORT/PATH, or https")
     return address
 
 
@@ -145,6 +167,7 @@ READERS: dict[str, Callable[[str, Given], object]] = {
     "passphrase_file": _path,
     "host": _text,
     "port": _number(0, 65_535, is_whole=True),
+    "workers": _number(1, 64, is_whole=True),
     "behind_proxy": _flag,
     "trusted_proxies": _networks,
     "tls_certificate": _path,
@@ -159,6 +182,11 @@ READERS: dict[str, Callable[[str, Given], object]] = {
     "token_failures_per_minute": _number(1, 100_000, is_whole=True),
     "token_failures_per_address": _number(1, 100_000, is_whole=True),
     "public_api_description": _flag,
+    "metrics_address": _place,
+    "metrics_token_file": _path,
+    "access_log": _flag,
+    "traces_endpoint": _collector,
+    "traces_ratio": _number(0, 1, is_whole=False),
     "compat_mensagem": _flag,
     "compat_unauthenticated_status": _choice("401", "404"),
     "compat_hide_existence": _flag,
@@ -173,6 +201,8 @@ READERS: dict[str, Callable[[str, Given], object]] = {
     "backup_recipient": _text,
     "backup_at": _number(0, 1439, is_whole=True),
     "backup_keep": _number(1, 10_000, is_whole=True),
+    "audit_checkpoint_file": _path,
+    "audit_checkpoint_seconds": _number(1, 86_400, is_whole=True),
     "files_store": _object_store,
     "files_s3_file": _path,
     "files_max_bytes": _number(0, LARGEST_FILE_BYTES, is_whole=True),
@@ -182,5 +212,6 @@ READERS: dict[str, Callable[[str, Given], object]] = {
     "files_bytes_per_second": _number(1, 2**30, is_whole=True),
     "notes_max_characters": _number(1, _LONGEST_NOTES, is_whole=True),
     "shutdown_seconds": _number(1, 600, is_whole=True),
+    "drain_seconds": _number(0, 600, is_whole=True),
 }
 """The reader of each field. It gets the name of the field for its message, and raises SettingsRefused."""

@@ -59,6 +59,10 @@ class Settings:
     port: int = 8080
     """Port to listen on. Limits: 0 to 65535; 0 takes any free one."""
 
+    workers: int = 1
+    """How many processes serve the vault together, on one machine and one port. More than one need PostgreSQL; each
+    has connections, limits and counts of its own. See [several nodes](nodes.md). Limits: 1 to 64."""
+
     behind_proxy: bool = False
     """Whether a reverse proxy ends TLS in front of this server. Needs `trusted_proxies`."""
 
@@ -110,6 +114,25 @@ class Settings:
     public_api_description: bool = False
     """Whether `/api/openapi.json` and `/api/docs` are for everybody. Otherwise they ask for an access token."""
 
+    metrics_address: str | None = None
+    """Where the metrics for Prometheus are served, `HOST:PORT`, at the path `/metrics`. Without it, nowhere. Other than
+    loopback only with a TLS certificate, which is used here too, or behind trusted proxies. See
+    [monitoring](monitoring.md). Needs `metrics_token_file`."""
+
+    metrics_token_file: Path | None = None
+    """File with the token that whoever reads the metrics must send (`Authorization: Bearer`), in one line of at least
+    16 characters, readable by its owner only. Needs `metrics_address`."""
+
+    access_log: bool = False
+    """Whether each request is a line of the log on standard error. It names users and keys by number, and addresses."""
+
+    traces_endpoint: str | None = None
+    """Where spans of requests are sent, as `http://HOST:4318/v1/traces` (OTLP over HTTP). Without it, nowhere. Needs
+    `mysafe[otel]`."""
+
+    traces_ratio: float = 1
+    """The part of requests that is traced, unless a trusted proxy decided. Limits: 0 to 1."""
+
     compat_mensagem: bool = False
     """Whether answers carry the older text key `mensagem` too."""
 
@@ -157,6 +180,15 @@ class Settings:
     backup_keep: int = 14
     """How many of these backups are kept; older ones are removed. Limits: 1 to 10000."""
 
+    audit_checkpoint_file: Path | None = None
+    """File that gets each signed checkpoint of the audit log, outside the data directory and best on another disk. A
+    server whose audit log does not extend the last one is not started: that is how an old database is noticed. Without
+    it, checkpoints are in the database only."""
+
+    audit_checkpoint_seconds: int = 60
+    """The shortest time between two checkpoints; there is none while nothing happens. Unit: seconds.
+    Limits: 1 to 86400."""
+
     notes_max_characters: int = 900
     """Longest text of a note. The largest accepted request body grows with it. Unit: Unicode code points.
     Limits: 1 to 1048576."""
@@ -189,10 +221,23 @@ class Settings:
     they are cut off, and up to five seconds later the server has ended. What stops the server must wait that long.
     Unit: seconds. Limits: 1 to 600."""
 
+    drain_seconds: int = 0
+    """How long the server serves on after it was told to end, before `shutdown_seconds` begin: `/health/ready` answers
+    503 meanwhile, and every answer closes its connection. Behind a load balancer, set it to more than that needs to
+    notice. Unit: seconds. Limits: 0 to 600."""
+
     @property
     def is_on_postgresql(self) -> bool:
         """Whether the database is a PostgreSQL server, and not a file of this machine."""
         return self.database is not None and self.database.startswith(("postgresql://", "postgres://"))
+
+    @property
+    def metrics_place(self) -> tuple[str, int] | None:
+        """Host and port of the metrics, None without them."""
+        if self.metrics_address is None:
+            return None
+        host, _, port = self.metrics_address.rpartition(":")
+        return host.removeprefix("[").removesuffix("]"), int(port)
 
     @property
     def body_bytes(self) -> int:
@@ -200,7 +245,7 @@ class Settings:
         return max(_SMALLEST_BODY_BYTES, 12 * self.notes_max_characters + 262_144)
 
 
-FLAGS = ("data", "database", "key_file", "root_provider", "host", "port")
+FLAGS = ("data", "database", "key_file", "root_provider", "host", "port", "workers")
 """Fields that the command line can set; the others belong into the settings file."""
 
 
@@ -214,7 +259,7 @@ def toml_key(name: str) -> tuple[str, str]:
     """Return table and key of a field in the settings file; the table is "" at the top."""
     if name in AT_THE_TOP:
         return "", name
-    for table in ("access_keys", "backup", "compat", "files", "items", "notes"):
+    for table in ("access_keys", "audit", "backup", "compat", "files", "items", "metrics", "notes", "traces"):
         if name.startswith(f"{table}_"):
             return table, name.removeprefix(f"{table}_")
     return "server", name

@@ -25,8 +25,18 @@ _LARGEST_IDENTITY = 65_536
 _MARK = "AGE-SECRET-KEY-"
 
 
+SHORTEST_PASSPHRASE = 15
+"""Fewest characters of a new passphrase: it can be tried for as long as somebody has the file."""
+
+
 class AgeRefused(Exception):
     """It cannot be encrypted or decrypted. The text is one sentence for the operator, without key material."""
+
+
+def check_passphrase(passphrase: SecretText) -> None:
+    """Return if something may be sealed under a passphrase. Raises AgeRefused."""
+    if len(passphrase.reveal()) < SHORTEST_PASSPHRASE:
+        raise AgeRefused(f"the passphrase of a backup must have at least {SHORTEST_PASSPHRASE} characters")
 
 
 def check_recipient(text: str) -> str:

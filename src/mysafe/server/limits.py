@@ -86,6 +86,25 @@ TOO_MANY = _answer(HTTPStatus.TOO_MANY_REQUESTS, "Too many connections.", "retry
 FULL = _answer(HTTPStatus.SERVICE_UNAVAILABLE, "Service unavailable.", "retry-after: 1")
 
 
+REASONS = {
+    BAD_REQUEST: "malformed",
+    SLOW_REQUEST: "slow",
+    LONG_URL: "long_url",
+    LARGE_HEAD: "large_head",
+    TOO_MANY: "address",
+    FULL: "full",
+}
+"""What those who watch the server call each refusal."""
+
+
+class ConnectionTally:
+    """What one server counts: open connections, and answers to what never reached the application, by reason."""
+
+    def __init__(self) -> None:
+        self.open = 0
+        self.refused = dict.fromkeys(REASONS.values(), 0)
+
+
 class _Refused(Exception):
     """Stop the parser: the request is answered with `answer` and the connection ends."""
 
@@ -99,6 +118,7 @@ class LimitedProtocol(HttpToolsProtocol):
 
     limits: ClassVar[ConnectionLimits] = ConnectionLimits()
     open_by_address: ClassVar[Counter[str]] = Counter()
+    tally: ClassVar[ConnectionTally] = ConnectionTally()
 
     def __init__(
         self,
@@ -124,6 +144,7 @@ class LimitedProtocol(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as in uvicorn
         """Start the clocks and refuse the connection if there are too many."""
         super().connection_made(transport)
+        self.tally.open += 1
         self._extensions = _extensions(transport)
         self._drained_at = self.loop.time()
         self._deadline = self._drained_at + self.limits.header_seconds
@@ -138,6 +159,7 @@ class LimitedProtocol(HttpToolsProtocol):
         if self._timer is not None:
             self._timer.cancel()
         self._uncount_address()
+        self.tally.open -= 1
         super().connection_lost(exc)
 
     def _count_address(self) -> bool:
@@ -325,6 +347,7 @@ class LimitedProtocol(HttpToolsProtocol):
         self._say_goodbye(answer)
 
     def _say_goodbye(self, answer: bytes) -> None:
+        self.tally.refused[REASONS[answer]] += 1
         self.transport.write(answer)
         if not self.transport.can_write_eof():
             self.transport.close()
@@ -354,7 +377,9 @@ _GIVEN_ONCE = frozenset(
 """Headers that we read, and that must not be given twice (RFC 9110, 5.3; in the spirit of R-API-07)."""
 
 
-def limited_protocol(connection_limits: ConnectionLimits) -> type[LimitedProtocol]:
+def limited_protocol(
+    connection_limits: ConnectionLimits, connection_tally: ConnectionTally | None = None
+) -> type[LimitedProtocol]:
     """Return a protocol class with these limits and its own count of connections, for uvicorn's `http` option."""
 
     class BoundProtocol(LimitedProtocol):
@@ -362,5 +387,6 @@ def limited_protocol(connection_limits: ConnectionLimits) -> type[LimitedProtoco
 
         limits: ClassVar[ConnectionLimits] = connection_limits
         open_by_address: ClassVar[Counter[str]] = Counter()
+        tally: ClassVar[ConnectionTally] = connection_tally or ConnectionTally()
 
     return BoundProtocol

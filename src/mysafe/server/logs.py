@@ -10,6 +10,9 @@ _ABOUT_A_REQUEST = ("Invalid HTTP request", "Unsupported upgrade request", "No s
 
 EXTRAS = ("request_id", "frames")
 
+FACTS = "facts"
+"""The extra of a record whose names and values become fields of the line."""
+
 
 class JsonLines(logging.Formatter):
     """Format a record as one line of JSON. Control characters come out escaped."""
@@ -23,6 +26,7 @@ class JsonLines(logging.Formatter):
             "message": record.getMessage(),
         }
         line |= {name: getattr(record, name) for name in EXTRAS if hasattr(record, name)}
+        line |= getattr(record, FACTS, {})
         return json.dumps(line)
 
 

@@ -38,11 +38,9 @@ def client_certificate(peer: str, scope: Mapping[str, Any], proxies: Proxies) ->
 
     Source: R-TOK-12.
     """
-    if proxies.trusted:
-        nearest = parse_address(peer)
-        if nearest is not None and is_within(nearest, proxies.trusted):
-            values = [value for name, value in scope["headers"] if name == proxies.certificate_header]
-            return fingerprint_in(values[0]) if len(values) == 1 else None
+    if proxies.trusted and is_trusted(peer, proxies.trusted):
+        values = [value for name, value in scope["headers"] if name == proxies.certificate_header]
+        return fingerprint_in(values[0]) if len(values) == 1 else None
     extensions = scope.get("extensions")
     return extensions.get(CERTIFICATE, {}).get("sha256") if extensions else None
 
@@ -116,6 +114,12 @@ def parse_address(text: str) -> Address | None:
     except ValueError:
         return None
     return address if address.version == 4 else address.ipv4_mapped or address
+
+
+def is_trusted(peer: str, trusted_proxies: Sequence[Network]) -> bool:
+    """Return whether the other end of a connection is a trusted proxy."""
+    address = parse_address(peer)
+    return address is not None and is_within(address, trusted_proxies)
 
 
 def is_within(address: Address, networks: Sequence[Network]) -> bool:

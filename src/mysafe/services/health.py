@@ -13,6 +13,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import NamedTuple
 
+from mysafe.domain.access_keys import CLOCK_SKEW_SECONDS
 from mysafe.storage.durability import Durability, read_durability
 from mysafe.storage.engine import Engine
 from mysafe.storage.postgres.server_state import Examined, examine
@@ -100,8 +101,16 @@ def server(seen: Examined) -> list[Finding]:
         if complaint is None
         else Finding(State.UNSAFE, "PostgreSQL", complaint),
         Finding(State.OK, "durability", f"{kept} {state.synchronous_commit}"),
+        _standbys(seen),
         _expected("schema", seen.revision, is_good=schema, remedy="it is not this program's: upgrade"),
     ]
+
+
+def _standbys(seen: Examined) -> Finding:
+    if seen.is_standby_overtaken:
+        text = "commits do not wait for the standby, so a failover loses some: set synchronous_standby_names"
+        return Finding(State.WARN, "standbys", text)
+    return Finding(State.OK, "standbys", f"{seen.standbys} connected")
 
 
 def durability(seen: Durability) -> list[Finding]:
@@ -126,6 +135,15 @@ def clock(now: float) -> Finding:
     if now < RELEASED_AT.timestamp():
         return Finding(State.UNSAFE, "clock", f"it shows {shown}, before this program was made: set it")
     return Finding(State.OK, "clock", shown)
+
+
+def newest_entry(number: int, at: float, now: float) -> Finding:
+    """Check that the newest audit entry (its number and Unix seconds) is not from the future."""
+    if at > now + CLOCK_SKEW_SECONDS:
+        shown = datetime.fromtimestamp(at, UTC).isoformat(timespec="seconds")
+        text = f"it opens; its newest audit entry, number {number}, is of {shown}: the clock is wrong, or was then"
+        return Finding(State.WARN, "vault", f"{text}; where it went back, revoke access keys that expired meanwhile")
+    return Finding(State.OK, "vault", f"it opens; its newest audit entry is number {number}")
 
 
 def umask(mask: int) -> Finding:

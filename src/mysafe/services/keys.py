@@ -4,6 +4,7 @@
 provider (key file, …)  wraps  root key  seals  keyring  holds the working keys
 """
 
+import hmac
 import json
 import logging
 import threading
@@ -18,7 +19,9 @@ from mysafe.crypto.blind_index import BlindIndex
 from mysafe.crypto.form_tokens import FormTokens
 from mysafe.crypto.keyring import Keyring
 from mysafe.crypto.records import RecordCipher
+from mysafe.crypto.root_key.handed import HandedRoot
 from mysafe.crypto.root_key.provider import RootKeyProvider, new_root_key
+from mysafe.crypto.signatures import SigningKey
 from mysafe.crypto.verifiers import Verifiers
 from mysafe.domain.errors import Sealed
 from mysafe.storage import vault_state
@@ -44,13 +47,17 @@ class KeysRefused(Exception):
 
 @dataclass(frozen=True, slots=True, repr=False)
 class VaultKeys:
-    """What opens the vault: its id, the record cipher, the blind index, verifiers, tokens of forms."""
+    """What opens the vault: its id, the record cipher, the blind index, the verifiers of credentials.
+
+    And what makes the tokens of web forms, and signs the checkpoints of its audit log.
+    """
 
     vault_id: bytes
     cipher: RecordCipher
     index: BlindIndex
     verifiers: Verifiers
     forms: FormTokens
+    signing: SigningKey
 
     @property
     def version(self) -> int:
@@ -66,6 +73,7 @@ class VaultKeys:
             BlindIndex(keyring.index_key),
             Verifiers(keyring.verifier_key),
             FormTokens(keyring.csrf_key),
+            SigningKey(keyring.checkpoint_key),
         )
 
 
@@ -207,6 +215,14 @@ class Keychain:
             root = open_root(tx, provider)
             self._root_key = root.root_key
             self._take(root.keys)
+
+    def handed(self, provider: str) -> HandedRoot:
+        """Return what opens the vault, by the slot of a provider, in a process that is made by this one."""
+        return HandedRoot(provider, self._root_key)
+
+    def is_root_key(self, key: bytes) -> bool:
+        """Return whether a key is the root key."""
+        return hmac.compare_digest(self._root_key, key)
 
     def forget_before(self) -> None:
         """Let go of the keys before the current ones, if no transaction is left that could need them."""

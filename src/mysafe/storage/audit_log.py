@@ -33,6 +33,7 @@ _COLUMNS = tuple(column.name for column in audit.columns if column.name != "id")
 _APPEND = compile_statement(insert(audit).values({name: bindparam(name) for name in _COLUMNS}), _COLUMNS)._replace(
     failure=AuditUnwritable
 )
+_LAST = compile_statement(select(func.max(audit.c.id)), ())
 _COUNT = compile_statement(select(func.count()).select_from(audit), ())
 _NEWEST = compile_statement(select(audit).order_by(audit.c.id.desc()).suffix_with(text("LIMIT :most")), ("most",))
 
@@ -54,6 +55,12 @@ def count(tx: Transaction) -> int:
     """Return how many rows there are."""
     (number,) = tx.rows(_COUNT)[0]
     return int(str(number))
+
+
+def last_id(tx: Transaction) -> int:
+    """Return the id of the newest row, 0 without one. Cheap, unlike `count`."""
+    (last,) = tx.rows(_LAST)[0]
+    return int(str(last or 0))
 
 
 def _audit_row(row: Row) -> AuditRow:

@@ -2,10 +2,11 @@
 """What every database engine offers. It runs units: the server hears their end, the command line waits for a future."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future
-from typing import ClassVar, Protocol, TypeVar
+from typing import ClassVar, NamedTuple, Protocol, TypeVar
 
+from mysafe.domain.histogram import Histogram
 from mysafe.storage.hosting import Host
 from mysafe.storage.statements import Row, Statement, Value
 
@@ -53,7 +54,7 @@ class Transaction(Protocol):
         """Run a change once for each row of values; as `write`, it may be sent later."""
 
     def next_id(self, sequence: str) -> int:
-        """Return a number that this sequence never gave before, larger than all that this process got."""
+        """Return a number that this sequence never gave before, nor will again, whatever becomes of the transaction."""
 
     def empty_journal_afterwards(self) -> None:
         """Ask that what this transaction deletes does not stay in the database's journal either, after the commit."""
@@ -77,6 +78,68 @@ class Unit(Protocol):
         """Hear the end: the value once it is on disk, or the error. Called once, on any thread; it raises nothing."""
 
 
+class Leadership(Protocol):
+    """Whether this process does what only one server of a vault does at a time."""
+
+    def is_held(self) -> bool:
+        """Return whether it is ours now. It costs nothing."""
+
+    def close(self) -> None:
+        """Leave it to others."""
+
+
+class Alone:
+    """The leadership of a process that is the only one."""
+
+    def is_held(self) -> bool:
+        """Return True."""
+        return True
+
+    def close(self) -> None:
+        """Do nothing: there are no others."""
+
+
+GROUP_SIZES = (1, 2, 4, 8, 16, 32, 64, 128, 256)
+"""Bounds of how many units were committed together."""
+
+COMMIT_SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0)
+"""Bounds of how long a commit took until it was on disk."""
+
+
+class LaneTally:
+    """What one writing thread committed."""
+
+    __slots__ = ("seconds", "sizes")
+
+    def __init__(self) -> None:
+        self.sizes = Histogram(GROUP_SIZES)
+        self.seconds = Histogram(COMMIT_SECONDS)
+
+    def committed(self, units: int, seconds: float) -> None:
+        """Count a commit of so many units, which took so long."""
+        self.sizes.add(units)
+        self.seconds.add(seconds)
+
+
+class EngineFigures(NamedTuple):
+    """How an engine does: units that wait to write or to look, and all commits since it was opened."""
+
+    waiting_units: int
+    waiting_looks: int
+    group_sizes: Histogram
+    commit_seconds: Histogram
+
+
+def figures_of(waiting_units: int, waiting_looks: int, tallies: Sequence[LaneTally]) -> EngineFigures:
+    """Return the figures of an engine whose threads counted in `tallies`."""
+    return EngineFigures(
+        waiting_units,
+        waiting_looks,
+        Histogram.sum_of(GROUP_SIZES, [tally.sizes for tally in tallies]),
+        Histogram.sum_of(COMMIT_SECONDS, [tally.seconds for tally in tallies]),
+    )
+
+
 class Engine(ABC):
     """A database. It may be used from any thread. `is_shared` tells whether other servers may serve its vault too."""
 
@@ -94,9 +157,24 @@ class Engine(ABC):
     def run_units_on(self, host: Host | None) -> None:
         """Let the units that may write run on the host's thread, and settle them there; None: on ours."""
 
+    def wait_for_earlier(self, seconds: float) -> bool:
+        """Return True when every transaction that has begun by now is over, False if some are not in so many seconds.
+
+        Where a transaction that writes is alone, there is nothing to wait for. Raises DatabaseUnreachable.
+        """
+        return True
+
+    def leadership(self) -> Leadership:
+        """Return what tells whether this process leads; it tries to from now on, until that is closed."""
+        return Alone()
+
     @abstractmethod
     def close(self) -> None:
         """Finish what is queued and close the database."""
+
+    def figures(self) -> EngineFigures:
+        """Return how the engine does. From any thread; it asks nobody, and so it never waits."""
+        return figures_of(0, 0, ())
 
     def submit(
         self,

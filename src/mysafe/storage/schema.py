@@ -12,8 +12,6 @@ from sqlalchemy import (
     Integer,
     LargeBinary,
     MetaData,
-    SmallInteger,
-    String,
     Table,
     Text,
 )
@@ -22,8 +20,7 @@ metadata = MetaData()
 
 # SQLite's strict tables know INTEGER only, and it holds 64 bits there.
 Number = BigInteger().with_variant(Integer, "sqlite")
-Small = SmallInteger().with_variant(Integer, "sqlite")
-Word = String().with_variant(Text, "sqlite")
+Word = Text()
 
 vault = Table(
     "vault",
@@ -129,7 +126,7 @@ blobs = Table(
 grants_idx = Table(
     "grants_idx",
     metadata,
-    Column("principal_type", Small, primary_key=True, autoincrement=False),
+    Column("principal_type", Number, primary_key=True, autoincrement=False),
     Column("principal_id", Number, primary_key=True, autoincrement=False),
     Column("kind", Word, primary_key=True),
     Column("item_id", Number, primary_key=True, autoincrement=False),
@@ -222,6 +219,47 @@ audit = Table(
     Column("request_id", Word, nullable=False),
     Column("details", LargeBinary, nullable=False),
     sqlite_autoincrement=True,
+    sqlite_strict=True,
+)
+
+# The Merkle tree over the audit log: the order in which rows became leaves, the larger subtrees, and one row that says
+# how far the tree is. Nobody who writes to the audit log touches them.
+audit_leaves = Table(
+    "audit_leaves",
+    metadata,
+    Column("position", Number, primary_key=True, autoincrement=False),
+    Column("audit_id", Number, nullable=False),
+    Column("hash", LargeBinary, nullable=False),
+    sqlite_strict=True,
+)
+
+audit_nodes = Table(
+    "audit_nodes",
+    metadata,
+    Column("level", Number, primary_key=True, autoincrement=False),
+    Column("number", Number, primary_key=True, autoincrement=False),
+    Column("hash", LargeBinary, nullable=False),
+    sqlite_strict=True,
+    sqlite_with_rowid=False,
+)
+
+audit_tree = Table(
+    "audit_tree",
+    metadata,
+    Column("id", Number, primary_key=True, autoincrement=False),
+    Column("size", Number, nullable=False),
+    Column("swept_id", Number, nullable=False),
+    Column("swept_size", Number, nullable=False),
+    Column("edge", LargeBinary, nullable=False),
+    sqlite_strict=True,
+)
+
+audit_checkpoints = Table(
+    "audit_checkpoints",
+    metadata,
+    Column("size", Number, primary_key=True, autoincrement=False),
+    Column("at", Number, nullable=False),
+    Column("note", Word, nullable=False),
     sqlite_strict=True,
 )
 

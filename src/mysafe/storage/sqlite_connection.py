@@ -117,6 +117,22 @@ def is_journal_emptied(connection: apsw.Connection) -> bool:
     return row[0] == 0
 
 
+def empty_journal(path: Path, seconds: float) -> bool:
+    """Do as `is_journal_emptied` does, again and again for so long; return whether it was possible at last.
+
+    Raises:
+        StorageRefused: the database cannot be opened.
+    """
+    connection = connect(path)
+    try:
+        until = time.monotonic() + seconds
+        while not (is_done := is_journal_emptied(connection)) and time.monotonic() < until:
+            time.sleep(_PAUSE_SECONDS)
+        return is_done
+    finally:
+        connection.close()
+
+
 def translated(error: apsw.Error) -> Exception:
     """Return a driver's error in the words of the domain. What it says in text stays behind."""
     match error:
@@ -128,11 +144,18 @@ def translated(error: apsw.Error) -> Exception:
             return NoSpace()
         case apsw.ReadOnlyError():
             return Unavailable()
+        case apsw.IOError() if _code_of(error) == apsw.SQLITE_IOERR_WRITE:
+            return Unavailable()  # the disk can only be read, or a quota is full
         case _:
             return DatabaseUnreachable()
 
 
 def is_failed_sync(error: apsw.Error) -> bool:
     """Return whether an fsync failed: what is on disk is unknown from then on."""
-    code = getattr(error, "extendedresult", 0)
-    return code in {apsw.SQLITE_IOERR_FSYNC, apsw.SQLITE_IOERR_DIR_FSYNC}
+    return _code_of(error) in {apsw.SQLITE_IOERR_FSYNC, apsw.SQLITE_IOERR_DIR_FSYNC}
+
+
+def _code_of(error: apsw.Error) -> int:
+    """Return SQLite's extended result code, 0 where there is none."""
+    code: int = getattr(error, "extendedresult", 0)
+    return code

@@ -27,9 +27,10 @@ from typing import Self
 import apsw
 
 from mysafe.domain.errors import Busy, DeadlinePassed, Unavailable
-from mysafe.storage.engine import Engine, Unit
+from mysafe.storage.engine import Engine, EngineFigures, LaneTally, Unit, figures_of
 from mysafe.storage.hosting import Host, run_hosted
 from mysafe.storage.migrations import migrate
+from mysafe.storage.migrations.declared import check_declared
 from mysafe.storage.sqlite_connection import (
     check_file,
     connect,
@@ -49,8 +50,10 @@ READERS = 2
 
 def stop_the_process() -> None:
     """End the process at once: an fsync failed, so nobody knows what is on disk. A restart reads it anew."""
-    print("mysafe: an fsync of the database failed; stopping", file=sys.stderr, flush=True)  # noqa: T201  # last words
-    os._exit(70)
+    try:
+        print("mysafe: an fsync of the database failed; stopping", file=sys.stderr, flush=True)  # noqa: T201  # last words
+    finally:
+        os._exit(70)  # also when nobody can take the words, as on a full disk
 
 
 class _Spoiled(Exception):
@@ -83,6 +86,7 @@ class SqliteEngine(Engine):
         self._is_over = False  # the writer has seen the mark that ends its queue
         self._gate = threading.Lock()  # nothing comes into a queue behind the mark that ends it
         self._host: Host | None = None
+        self._tally = LaneTally()
         writer = connect(path)
         readers = [connect(path, is_reader=True) for _ in range(READERS)]
         self._threads = [threading.Thread(target=self._write, args=(writer,), name="writer", daemon=True)]
@@ -99,11 +103,16 @@ class SqliteEngine(Engine):
 
     @classmethod
     def open(cls, path: Path) -> Self:
-        """Open a database; an older schema is migrated first. Raises StorageRefused."""
+        """Open a database; an older schema is migrated first.
+
+        Raises:
+            StorageRefused: it cannot be used, or holds something that this version does not make.
+        """
         check_file(path)
         connection = connect(path)
         try:
             migrate(connection)
+            check_declared(connection)
         finally:
             connection.close()
         return cls(path)
@@ -119,6 +128,10 @@ class SqliteEngine(Engine):
     def run_units_on(self, host: Host | None) -> None:
         """Let the units that may write run on the host's thread from now on; None takes that back."""
         self._host = host
+
+    def figures(self) -> EngineFigures:
+        """Return how the engine does; see `Engine.figures`."""
+        return figures_of(self._queue.qsize(), self._looks.qsize(), (self._tally,))
 
     def close(self) -> None:
         """Finish what is queued and close the database."""
@@ -163,7 +176,9 @@ class SqliteEngine(Engine):
                 _roll_back(connection, tx)
                 connection.execute("BEGIN IMMEDIATE")
                 outcomes = run_hosted(self._host, lambda: _run_group_carefully(connection, tx, group))
+            began = time.monotonic()
             connection.execute("COMMIT")
+            self._tally.committed(len(group), time.monotonic() - began)
             if tx.is_journal_unwanted:
                 tx.is_journal_unwanted = not is_journal_emptied(connection)
         except _Spoiled as spoiled:

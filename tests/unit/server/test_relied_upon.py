@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What `mysafe.server.limits` takes for granted of uvicorn. A new release that changes it fails here first."""
+"""What `mysafe.server.limits` and `.ending` take for granted of uvicorn. A release that changes it fails here first."""
 
 import asyncio
 import inspect
@@ -8,7 +8,7 @@ import pytest
 from uvicorn.config import Config
 from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
-from uvicorn.server import ServerState
+from uvicorn.server import Server, ServerState
 
 from mysafe.server.limits import ConnectionLimits, LimitedProtocol, limited_protocol
 
@@ -79,3 +79,11 @@ def test_each_server_has_its_own_counts_and_limits() -> None:
     one.open_by_address["192.0.2.1"] += 1
     assert two.open_by_address == LimitedProtocol.open_by_address == {}
     assert (one.limits.connections, two.limits.connections) == (512, 1)
+
+
+def test_the_end_of_a_server_is_where_it_is_expected() -> None:
+    source = inspect.getsource(Server._serve)
+    assert source.index("await self.startup(") < source.index("await self.main_loop()") < source.index("self.shutdown(")
+    assert "self.config.encoded_headers" in inspect.getsource(Server.on_tick)
+    assert "counter % 10 == 0" in inspect.getsource(Server.on_tick)
+    assert "self.force_exit = True" in inspect.getsource(Server.handle_exit)

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Slots of the root key: added and removed with a row in the audit log, never the last one, never two of a kind."""
 
+import dataclasses
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -9,15 +10,22 @@ import pytest
 
 from mysafe import making, opening
 from mysafe.config import Settings
+from mysafe.crypto.aead import SealBroken
 from mysafe.crypto.root_key.key_file import KeyFileProvider
+from mysafe.crypto.root_key.private_file import write_private
 from mysafe.crypto.root_key.provider import RootKeyRefused, new_root_key
 from mysafe.domain.errors import Busy, NotFound, WrongState
+from mysafe.domain.secret_text import SecretText
 from mysafe.services import audit_trail
 from mysafe.services.authentication import local_operator
 from mysafe.services.keys import KeysRefused, OpenRoot, find_slot, open_root, slot_bound, wrap_slot
 from mysafe.services.root import kit, slots
+from mysafe.services.root.slots import RememberedRoot
+from mysafe.services.rotation import root_change
+from mysafe.services.rotation.root_change import NewSlots
 from mysafe.services.vault import Vault
 from mysafe.storage import vault_state
+from mysafe.storage.vault_state import SlotRow
 from tests.unit.crypto.root_key.scene import PASSPHRASE, knows
 
 
@@ -78,7 +86,7 @@ def test_there_is_one_slot_of_a_provider_so_that_nothing_is_tried(vault: Vault, 
     root = vault.engine.look(partial(open_root, provider=key_file(settings))).result()
     late = wrap_slot(knows(PASSPHRASE), root.root_key, root.vault_id, 9, 0)
     with pytest.raises(Busy):
-        vault.run(local_operator, lambda uow: uow.registry.root.add_slot(late)).result()
+        vault.run(local_operator, lambda uow: uow.registry.root.add_slot(late, vault.keys.version)).result()
     assert len(opening.read_slots(settings)) == 2
 
 
@@ -120,6 +128,63 @@ def test_what_people_must_keep_is_kept_before_the_slot_is_stored(vault: Vault, s
     with pytest.raises(RootKeyRefused):
         slots.add_slot(vault, key_file(settings), knows(PASSPHRASE), full)
     assert len(opening.read_slots(settings)) == 1
+
+
+def new_slots(settings: Settings) -> NewSlots:
+    """Return how slots are made anew, as `rotate-keys --root --renew-slots` does it."""
+    opener = partial(opening.slot_opener, settings)
+    provider = partial(opening.resealing_provider, settings, ask=lambda what: SecretText(PASSPHRASE))
+    return NewSlots(opener, provider, None, are_renewed=True, are_dropped=False)
+
+
+def test_a_slot_that_somebody_without_the_root_key_put_there_is_not_made_anew(tmp_path: Path) -> None:
+    """Whoever writes in the database, and can put a key file where one is looked for, would get the next root key."""
+    file = tmp_path / "passphrase"
+    write_private(file, PASSPHRASE.encode() + b"\n", "file")
+    settings = Settings(tmp_path / "data", root_provider="passphrase", passphrase_file=file)
+    making.initialise(settings)
+    vault = opening.open_vault(settings)
+    try:
+        planted = SlotRow(7, "keyfile", "{}", b"\x00", 1)
+        vault.engine.submit(lambda tx: vault_state.write_slot(tx, planted)).result()
+        with pytest.raises(KeysRefused, match=r"slot 7 \(keyfile\) does not open this vault"):
+            root_change.prepare(vault, new_slots(settings))
+        assert not opening.key_path(settings).exists()
+        KeyFileProvider.create(opening.key_path(settings))
+        with pytest.raises(KeysRefused, match="slot 7"):
+            root_change.prepare(vault, new_slots(settings))
+    finally:
+        vault.close()
+
+
+def test_a_slot_for_a_root_key_that_was_replaced_meanwhile_is_not_stored(vault: Vault, settings: Settings) -> None:
+    def rotate() -> None:
+        root_change.store(vault, root_change.prepare(vault, new_slots(settings)))
+
+    with pytest.raises(Busy):
+        slots.add_slot(vault, RememberedRoot(key_file(settings)), knows(PASSPHRASE), rotate)
+    assert [slot.provider for slot in opening.read_slots(settings)] == ["keyfile"]
+
+
+def test_a_renewed_passphrase_never_comes_from_the_file_that_has_the_old_one(
+    tmp_path: Path, settings: Settings
+) -> None:
+    file = tmp_path / "passphrase"
+    write_private(file, b"the old passphrase, long enough\n", "file")
+    settings = dataclasses.replace(settings, passphrase_file=file)
+    asked: list[str] = []
+
+    def ask(what: str) -> SecretText:
+        asked.append(what)
+        return SecretText("the new passphrase, long enough")
+
+    renewed = opening.resealing_provider(settings, "passphrase", b"", ask).provider
+    blob = renewed.wrap(new_root_key(), b"")
+    assert asked == ["new passphrase"]
+    opening.slot_provider(settings, "passphrase", ask).provider.wrap(new_root_key(), b"")
+    assert asked == ["new passphrase"]  # the control: a new slot of a machine takes it from the file
+    with pytest.raises(SealBroken):
+        opening.slot_provider(settings, "passphrase", ask).provider.unwrap(blob, b"")
 
 
 def test_slots_are_made_anew_for_another_root_key_as_far_as_their_people_are_there(

@@ -9,6 +9,7 @@ import pytest
 
 from mysafe.storage.copies.sqlite import copy_database, is_sound
 from mysafe.storage.engine import StorageRefused
+from mysafe.storage.migrations import HEAD
 from mysafe.storage.sqlite_lane import SqliteEngine
 
 pytestmark = pytest.mark.sqlite("it is about files of SQLite")
@@ -22,7 +23,7 @@ def copy(tmp_path: Path) -> Path:
 
 
 def test_a_copy_is_sound(copy: Path) -> None:
-    assert is_sound(copy)
+    assert is_sound(copy, HEAD)
 
 
 @pytest.mark.parametrize(
@@ -31,19 +32,27 @@ def test_a_copy_is_sound(copy: Path) -> None:
         "CREATE TRIGGER t AFTER INSERT ON audit BEGIN DELETE FROM audit; END",
         "CREATE VIEW v AS SELECT 1",
         "CREATE VIRTUAL TABLE t USING fts5(x)",
+        "CREATE /**/ VIRTUAL TABLE t USING fts5(x)",
+        "CREATE TABLE t (x)",
+        "CREATE UNIQUE INDEX t ON audit (actor_id)",
+        "DROP INDEX items_by_owner",
+        "DROP TABLE audit; CREATE TABLE audit (id INTEGER PRIMARY KEY, evil AS (1), UNIQUE (evil) ON CONFLICT IGNORE)",
+        "ALTER TABLE users ADD COLUMN t TEXT",
     ],
 )
 def test_a_database_that_would_do_something_by_itself_is_not(copy: Path, statement: str) -> None:
     with closing(apsw.Connection(str(copy))) as connection:
         connection.execute(statement)
-    assert not is_sound(copy)
+    assert not is_sound(copy, HEAD)
+    with pytest.raises(StorageRefused, match="is not made as this version makes it"):
+        SqliteEngine.open(copy)
 
 
 def test_a_database_with_a_damaged_page_is_not(copy: Path) -> None:
     data = bytearray(copy.read_bytes())
     data[4096 : 4096 + 64] = bytes(range(64))
     copy.write_bytes(data)
-    assert not is_sound(copy)
+    assert not is_sound(copy, HEAD)
 
 
 def test_nothing_is_copied_over_a_file(copy: Path) -> None:

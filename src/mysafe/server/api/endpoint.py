@@ -8,14 +8,12 @@ about the body is therefore raised inside the unit of work, once the caller is k
 """
 
 import asyncio
-import itertools
 import logging
 import time
 import traceback
 from collections.abc import Awaitable, Callable, MutableMapping
 from contextlib import suppress
 from functools import partial
-from secrets import token_hex
 from typing import Any, NamedTuple, NoReturn
 
 from mysafe.domain.actions import Action
@@ -42,8 +40,11 @@ from mysafe.server.api.deadlines import Deadlines
 from mysafe.server.api.errors import answer_to, no_route, unexpected
 from mysafe.server.api.slow_work import SlowWork
 from mysafe.server.api.transfers import Opened, Run, Transfers, Who
+from mysafe.server.observing.probe import Probe
+from mysafe.server.observing.seen import SEEN
 from mysafe.server.origin import NO_PROXIES, Proxies, client_address, client_certificate
 from mysafe.server.places import NOBODY_KNOWN
+from mysafe.server.request_ids import RequestIds
 from mysafe.services.authentication import Caller, bearer, nobody
 from mysafe.services.recording import Origin
 from mysafe.services.unit_of_work import REVEALING, UnitOfWork
@@ -109,9 +110,8 @@ class Api:
         self._bounds = FileBounds()
         self._deadlines = Deadlines()
         self._slow_work = SlowWork()
-        # Asking the system for randomness gives up the interpreter's lock: once for the process is enough.
-        self._request_prefix = f"{token_hex(6)}-"
-        self._request_numbers = itertools.count(1)
+        self._request_ids = RequestIds(proxies.trusted)
+        self._probe = Probe(vault)
 
     def accept_files(self, transfers: Transfers) -> None:
         """Take and give the contents of files from now on."""
@@ -123,7 +123,10 @@ class Api:
         if scope["type"] == "lifespan":
             await self._live(receive, send)
             return
-        request_id = f"{self._request_prefix}{next(self._request_numbers):x}"
+        request_id = self._request_ids.of(scope)
+        seen = SEEN.get()
+        if seen is not None:
+            seen.request_id = request_id
         door, opened = DOCUMENTED, None
         try:
             match = self._find_operation(scope["method"], scope["raw_path"])
@@ -131,16 +134,22 @@ class Api:
                 answer = no_route()
             else:
                 door = match.operation.door or DOCUMENTED
+                if seen is not None:
+                    seen.routed(match.operation)
                 answer = await self._answer(match, scope, receive, request_id)
             if answer.outgoing is not None:
                 opened = await self._opened(answer.outgoing, scope)
         except (ClientGone, asyncio.CancelledError):  # cancelled only when the server ends, and has hung up before
             return
         except VaultError as error:
+            _note(error)
             answer = door.answer_to(error, self._compatibility)
         except Exception as error:  # noqa: BLE001  # the outermost place: nothing may reach the web server
+            _note(error)
             _report(error, request_id)
             answer = door.unexpected(self._compatibility)
+        if seen is not None:
+            seen.answered(answer.status, _length(answer))
         head = {"type": "http.response.start", "status": answer.status, "headers": _headers(answer, request_id)}
         if answer.outgoing is None or opened is None:
             await send(head)
@@ -170,6 +179,10 @@ class Api:
         self._slow_work.close()
         if self._transfers is not None:
             self._transfers.close()
+
+    async def is_fit(self) -> bool:
+        """Return whether the database answers, so that requests can be let in."""
+        return await self._probe.answers()
 
     async def _answer(self, match: Match, scope: Scope, receive: Receive, request_id: str) -> Answer:
         operation = match.operation
@@ -214,6 +227,7 @@ class Api:
                 after = await self._followed(after, identify, origin, deadline, who)
             return after
         except VaultError as error:
+            _note(error)
             if isinstance(error, NotAuthenticated | CallForbidden):
                 self._admission.forget(headers.get(b"authorization"), caller.address)
             refused = operation.refuse(call, error) if operation.refuse else None
@@ -292,9 +306,13 @@ class Api:
         who = step.identify or identify
         if who is None:
             raise RuntimeError("a public operation must say how to identify its caller")
-        begin = self._vault.begin_look if step.is_look else self._vault.begin
+        begin, work = self._vault.begin_look if step.is_look else self._vault.begin, step.work
         waiter, settle = self._deadlines.expect(deadline)
-        begin(who, step.work, settle, origin=origin, deadline=deadline)
+        seen = SEEN.get()
+        if seen is not None and seen.is_followed:
+            who, work = seen.follow(who, work)
+            waiter.add_done_callback(seen.settled)
+        begin(who, work, settle, origin=origin, deadline=deadline)
         return waiter
 
     def _caller(self, scope: Scope, headers: dict[bytes, bytes]) -> Caller:
@@ -335,6 +353,13 @@ def _bearer_token(headers: dict[bytes, bytes]) -> SecretText | None:
     return SecretText(token.strip()) if scheme.lower() == "bearer" else None
 
 
+def _note(error: Exception) -> None:
+    """Tell whoever watches why this request is refused."""
+    seen = SEEN.get()
+    if seen is not None:
+        seen.error = type(error)
+
+
 def _report(error: Exception, request_id: str) -> None:
     """Log where an unexpected fault came from. Its text stays out: it may quote a value."""
     frames = traceback.extract_tb(error.__traceback__)
@@ -342,13 +367,16 @@ def _report(error: Exception, request_id: str) -> None:
     _log.error("unexpected %s", type(error).__name__, extra={"request_id": request_id, "frames": where})
 
 
-def _headers(answer: Answer, request_id: str) -> list[tuple[bytes, bytes]]:
+def _length(answer: Answer) -> int:
     outgoing = answer.outgoing
-    length = len(answer.body) if outgoing is None else outgoing.stop - outgoing.start
+    return len(answer.body) if outgoing is None else outgoing.stop - outgoing.start
+
+
+def _headers(answer: Answer, request_id: str) -> list[tuple[bytes, bytes]]:
     return [
         answer.content_type,
         *COMMON_HEADERS,
-        (b"content-length", b"%d" % length),
+        (b"content-length", b"%d" % _length(answer)),
         (b"x-request-id", request_id.encode("ascii")),
         *answer.headers,
     ]

@@ -16,6 +16,7 @@ from mysafe.domain.errors import DatabaseUnreachable, DeadlinePassed, SlowBody, 
 from mysafe.domain.files import EXTRA_BYTES, FileBounds, StoredContent, Ticket
 from mysafe.server.api.body import GRACE_SECONDS, ClientGone
 from mysafe.server.api.call import Answer, Outgoing, Reception, Step
+from mysafe.server.observing.tally import TransferTally
 from mysafe.server.places import NOBODY_KNOWN, Place, Places
 from mysafe.services.files import uploads
 from mysafe.services.files.shelf import Filling, Reading, Shelf
@@ -62,14 +63,23 @@ class Transfers:
         shelf: keeps the contents.
         bounds: how much may be stored.
         least_bytes_per_second: slowest average of an upload, after the first seconds (R-LIM-01).
+        tally: counts what is moved.
     """
 
-    def __init__(self, vault: Vault, shelf: Shelf, bounds: FileBounds, least_bytes_per_second: int) -> None:
+    def __init__(
+        self,
+        vault: Vault,
+        shelf: Shelf,
+        bounds: FileBounds,
+        least_bytes_per_second: int,
+        tally: TransferTally | None = None,
+    ) -> None:
         self._vault = vault
         self._shelf = shelf
         self._least_bytes_per_second = least_bytes_per_second
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="files")
         self._places = TransferPlaces()
+        self._tally = tally or TransferTally()
         self.bounds = bounds
 
     async def take(self, reception: Reception, run: Run, receive: Receive, who: Who) -> Answer:
@@ -94,6 +104,7 @@ class Transfers:
                 answer = step.encode(await run(step))
                 if not isinstance(answer, Answer):
                     raise RuntimeError("an upload ends with its answer")
+                self._tally.uploads += 1
                 return answer
             except BaseException:
                 await self._drop(filling, blob_id)
@@ -129,8 +140,10 @@ class Transfers:
                 upcoming = self._in_thread(reading.fetch, fetched.stop, outgoing.stop)
                 for piece in reading.open(fetched):
                     await send({"type": "http.response.body", "body": piece, "more_body": True})
+                    self._tally.sent_bytes += len(piece)
             if not gone.done():
                 await send({"type": "http.response.body", "body": b""})
+                self._tally.downloads += 1
         finally:
             opened.place.give_back()
             gone.cancel()
@@ -152,6 +165,7 @@ class Transfers:
                 pieces = reception.reader.feed(data)
                 arrived = sum(map(len, pieces))
                 size += arrived
+                self._tally.received_bytes += arrived
                 if size > ticket.most_bytes:
                     raise ticket.refusal
                 if size > reserved:

@@ -2,7 +2,8 @@
 """The gate before the API: health for everybody, the API while the vault is open, and 503 while it is sealed.
 
     GET /health/live     200 as long as the process answers
-    GET /health/ready    200 if the vault is open, else 503
+    GET /health/ready    200 if requests can be answered; 503 while the vault is sealed, while its database does not
+                         answer within a second, and from the moment the server is told to end
 
 There is no way through it that unseals (R-CRY-14).
 """
@@ -13,7 +14,9 @@ import threading
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any, Protocol
 
+from mysafe.domain.errors import Sealed
 from mysafe.server.api.call import Answer
+from mysafe.server.observing.seen import SEEN
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -43,6 +46,9 @@ class OpenApi(Protocol):
     def end(self) -> None:
         """Work with it no more."""
 
+    async def is_fit(self) -> bool:
+        """Return whether what the application needs answers."""
+
 
 class Gate:
     """The ASGI application of a server. It is made sealed; `open` and `close` are for other threads."""
@@ -52,6 +58,7 @@ class Gate:
         self._api: OpenApi | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._in_flight = 0
+        self._is_ending = False
         self._emptied: threading.Event | None = None
         self._lock = threading.Lock()
 
@@ -84,16 +91,22 @@ class Gate:
             self._on(loop, api.end)
         return is_empty
 
+    def prepare_to_end(self) -> None:
+        """Say from now on that the server is not ready; requests are let through as before."""
+        self._is_ending = True
+
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request, or follow the server through its life."""
         if scope["type"] == "lifespan":
             await self._live(receive, send)
             return
         if scope["raw_path"] in {LIVE, READY} and scope["method"] in {"GET", "HEAD"}:
-            await self._send(send, self._health(scope["raw_path"]))
+            _route(scope["method"], scope["raw_path"])
+            await self._send(send, await self._health(scope["raw_path"]))
             return
         api = self._api
         if api is None:
+            _refused()
             await self._send(send, self._refuse(scope["method"], scope["raw_path"]))
             return
         self._in_flight += 1
@@ -138,16 +151,36 @@ class Gate:
 
         asyncio.run_coroutine_threadsafe(do(), loop).result(LONGEST_WAIT_SECONDS)
 
-    def _health(self, path: bytes) -> Answer:
-        if path == LIVE or self.is_open:
-            return Answer(200, _json("ok"))
-        return Answer(503, _json("sealed"))
+    async def _health(self, path: bytes) -> Answer:
+        complaint = "" if path == LIVE else await self._complaint()
+        return Answer(503 if complaint else 200, _json(complaint or "ok"))
+
+    async def _complaint(self) -> str:
+        """Return what is in the way of requests, "" for nothing."""
+        api = self._api
+        if self._is_ending:
+            return "ending"
+        if api is None:
+            return "sealed"
+        return "" if await api.is_fit() else "database"
 
     async def _send(self, send: Send, answer: Answer) -> None:
+        if (seen := SEEN.get()) is not None:
+            seen.answered(answer.status, len(answer.body))
         length = (b"content-length", b"%d" % len(answer.body))
         headers = [answer.content_type, *_HEADERS, length, *answer.headers]
         await send({"type": "http.response.start", "status": answer.status, "headers": headers})
         await send({"type": "http.response.body", "body": answer.body})
+
+
+def _route(method: str, path: bytes) -> None:
+    if (seen := SEEN.get()) is not None:
+        seen.method, seen.path = method, path.decode("ascii")
+
+
+def _refused() -> None:
+    if (seen := SEEN.get()) is not None:
+        seen.error = Sealed
 
 
 def _json(status: str) -> bytes:

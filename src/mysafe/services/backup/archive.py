@@ -4,7 +4,7 @@
     manifest.json    what this is a copy of, and what must be in it
     vault.db         a SQLite database: every record, sealed as ever
     blobs/ID         the content of each file, sealed as ever
-    digests.json     SHA-256 of every member before; its presence says that the archive is whole
+    digests.json     SHA-256 of every member before, or why it is not there; it says that the archive is whole
 
 It is written and read as a stream. A name that is not one of these ends the reading: nothing is ever unpacked where
 an archive says, but only where its reader chose to.
@@ -25,6 +25,9 @@ MANIFEST, DATABASE, DIGESTS, BLOBS = "manifest.json", "vault.db", "digests.json"
 
 LARGEST_MANIFEST_BYTES = 64 * 1024 * 1024
 PIECE_BYTES = 1024 * 1024
+
+GONE, LOST = None, "lost"
+"""What stands for the digest of a content that is not there: its item was erased meanwhile, or the store lost it."""
 
 _BLOB_NAME = re.compile(r"blobs/[0-9a-f]{32}")
 
@@ -97,9 +100,12 @@ class ArchiveWriter:
         self._tar.addfile(entry, reader)
         self._digests[name] = reader.hexdigest()
 
-    def leave_out(self, name: str) -> None:
-        """Note that a member is gone since the manifest was written: its item was erased meanwhile."""
-        self._digests[name] = None
+    def leave_out(self, name: str, *, is_lost: bool) -> None:
+        """Note that a member is not there, although the manifest names it.
+
+        Its item was erased since, or the content `is_lost`: the vault still wants it, and does not have it.
+        """
+        self._digests[name] = LOST if is_lost else GONE
 
     def finish(self) -> None:
         """Write the digests, and the end."""
@@ -128,7 +134,9 @@ class ArchiveReader:
             refuse("it is not an archive of mysafe")
         self._seen: dict[str, str] = {}
         self.left_out: list[str] = []
-        """The contents that were gone when the backup was made."""
+        """The contents whose items were erased while the backup was made."""
+        self.lost: list[str] = []
+        """The contents that the vault had lost when the backup was made."""
 
     def members(self) -> Iterator[Member]:
         """Return manifest, database and contents; what was read of each is compared with the digests at the end.
@@ -141,7 +149,7 @@ class ArchiveReader:
                 if entry.name == DIGESTS:
                     self._check(self._content(entry).read(LARGEST_MANIFEST_BYTES))
                     return
-                if not entry.isreg() or not _is_ours(entry.name) or entry.name in self._seen:
+                if not _is_plain(entry) or not _is_ours(entry.name) or entry.name in self._seen:
                     refuse("it holds something that belongs to no backup")
                 reader = _Hashing(self._content(entry))
                 yield Member(entry.name, entry.size, reader)  # type: ignore[arg-type]  # all that is used of a file
@@ -159,11 +167,19 @@ class ArchiveReader:
     def _check(self, data: bytes) -> None:
         try:
             digests = json.loads(data)
-        except ValueError:
+        except (ValueError, RecursionError):
+            digests = None
+        if not isinstance(digests, dict):
             refuse("it is damaged: its digests cannot be read")
-        self.left_out = [name for name, digest in digests.items() if digest is None]
-        if {name: digest for name, digest in digests.items() if digest is not None} != self._seen:
+        self.left_out = [name for name, digest in digests.items() if digest is GONE]
+        self.lost = [name for name, digest in digests.items() if digest == LOST]
+        if {name: digest for name, digest in digests.items() if digest not in (GONE, LOST)} != self._seen:
             refuse("it is damaged: a part of it is not what was written")
+
+
+def _is_plain(entry: tarfile.TarInfo) -> bool:
+    """Return whether a member is as long in the archive as it is when it is unpacked: no link, no sparse file."""
+    return entry.type == tarfile.REGTYPE and not entry.sparse and entry.pax_headers.keys() <= {"size"}
 
 
 def _is_ours(name: str) -> bool:

@@ -1,13 +1,24 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Open every record of a vault, to know that all of it can be read. Nothing of what is opened is kept or shown."""
+"""Open every record of a vault, to know that all of it can be read. Nothing of what is opened is shown.
 
-from collections.abc import Callable
+A record may open and yet be an old one: the audit log, whose entries are sealed, says which version is the newest.
+"""
+
+from collections.abc import Callable, Container
+from contextlib import closing
+from functools import partial
 from typing import NamedTuple
 
+from mysafe.audit.events import AuditEntry, Result
 from mysafe.crypto.aead import SealBroken
 from mysafe.crypto.records import RecordAddress
+from mysafe.domain.actions import Action
+from mysafe.domain.errors import Unavailable
+from mysafe.domain.files import FileContent
+from mysafe.domain.ids import Kind
 from mysafe.services import payloads
 from mysafe.services.custody.sealed_items import check_opens
+from mysafe.services.files.shelf import Reading, Shelf
 from mysafe.services.keys import VaultKeys
 from mysafe.services.payloads import PayloadUnknown
 from mysafe.services.recording import open_row
@@ -22,73 +33,136 @@ from mysafe.storage.statements import Row
 
 _KEY_COLUMNS = {"items": 2, "item_versions": 3}
 
+_LASTING = frozenset({*(kind.value for kind in Kind), "users", "groups", "access_keys", "transfers"})
+"""The kinds of records that stay until somebody erases them by an action that is recorded."""
+
 MOST_NAMED = 20
 """How many broken records are named; the others are only counted."""
 
 
 class Opened(NamedTuple):
-    """How many records opened, how many did not, and the first of those by table and key."""
+    """How many records opened, how many did not or are not the newest, and the first of those by table and key.
+
+    `contents` are the contents of files that the records name, by the ids of their blobs.
+    """
 
     records: int
     broken: int
     named: tuple[str, ...]
+    contents: dict[str, FileContent]
 
 
 def open_everything(tx: Transaction, keys: VaultKeys) -> Opened:
-    """Open every sealed record: items, their versions, users, groups, access keys, tokens, transfers, the audit log."""
-    records = broken = 0
-    named: list[str] = []
-    for table in _OPENERS:
+    """Open every sealed record of every table, the audit log first."""
+    check = _Check()
+    for table, open_one in _OPENERS.items():
         for row in rows_of(tx, table):
-            records += 1
-            if not _opens(keys, table, row):
-                broken += 1
-                named.append(" ".join([table, *map(str, row[: _KEY_COLUMNS.get(table, 1)])]))
-    return Opened(records, broken, tuple(named[:MOST_NAMED]))
+            check.records += 1
+            try:
+                check.meet(table, row, open_one(keys, row))
+            except (SealBroken, PayloadUnknown, ValueError):
+                check.broken.append(" ".join([table, *map(str, row[: _KEY_COLUMNS.get(table, 1)])]))
+    gone = check.newest.keys() - check.erased
+    check.broken += [f"{kind} {number} is missing" for kind, number in sorted(gone) if kind in _LASTING]
+    return Opened(check.records, len(check.broken), tuple(check.broken[:MOST_NAMED]), check.contents)
 
 
-def _opens(keys: VaultKeys, table: str, row: Row) -> bool:
+def open_contents(shelf: Shelf, contents: dict[str, FileContent], missing: Container[str]) -> tuple[str, ...]:
+    """Open the content of every file but those that are known to be missing; return the files that do not open."""
+    present = (content for blob_id, content in contents.items() if blob_id not in missing)
+    return tuple(f"content of file {content.ref.id}" for content in present if not _is_readable(shelf, content))
+
+
+def _is_readable(shelf: Shelf, content: FileContent) -> bool:
     try:
-        _OPENERS[table](keys, row)
-    except (SealBroken, PayloadUnknown, ValueError):
+        with closing(shelf.read(content)) as reading:
+            _read_through(reading, content.size_bytes)
+    except (SealBroken, Unavailable):
         return False
     return True
 
 
-def _open_item(keys: VaultKeys, row: Row) -> None:
-    check_opens(keys, ItemRow._make(row))
+def _read_through(reading: Reading, size_bytes: int) -> None:
+    at = 0
+    while (fetched := reading.fetch(at, size_bytes)) is not None:
+        for _ in reading.open(fetched):
+            pass
+        at = fetched.stop
 
 
-def _open_version(keys: VaultKeys, row: Row) -> None:
-    check_opens(keys, VersionRow._make(row))
+class _Check:
+    """What was met so far. `newest` are the versions that the audit log knows of and that were not met yet."""
+
+    def __init__(self) -> None:
+        self.records = 0
+        self.broken: list[str] = []
+        self.newest: dict[tuple[str, int], int] = {}
+        self.erased: set[tuple[str, int]] = set()
+        self.contents: dict[str, FileContent] = {}
+
+    def meet(self, table: str, row: Row, opened: object) -> None:
+        """Take note of a row that opened. Raises SealBroken if it is older than the audit log says."""
+        if isinstance(opened, AuditEntry):
+            self._note(opened)
+        if isinstance(opened, FileContent):
+            self.contents[opened.blob_id] = opened
+        if table == "items":
+            self._compare(ItemRow._make(row).kind, row)
+        elif table in _LASTING:
+            self._compare(table, row)
+
+    def _note(self, entry: AuditEntry) -> None:
+        key = entry.record_kind, entry.record_id
+        if entry.result is not Result.ALLOWED or entry.new_version == 0:
+            return
+        if entry.action is Action.ITEM_ERASE:
+            self.erased.add(key)
+        self.newest[key] = max(self.newest.get(key, 0), entry.new_version)
+
+    def _compare(self, kind: str, row: Row) -> None:
+        record = ItemRow._make(row) if kind in _ITEM_KINDS else RecordRow._make(row)
+        if record.version < self.newest.pop((kind, record.id), 0):
+            raise SealBroken
 
 
-def _open_audit(keys: VaultKeys, row: Row) -> None:
-    open_row(keys, AuditRow._make(row))
+_ITEM_KINDS = frozenset(kind.value for kind in Kind)
 
 
-def _record(table: str, decode: Callable[[bytes, int, int, int], object]) -> Callable[[VaultKeys, Row], None]:
-    def open_one(keys: VaultKeys, row: Row) -> None:
-        record = RecordRow._make(row)
-        key = keys.cipher.unwrap(RecordAddress(table, table, record.id, record.owner_id, record.version), record.dek)
-        decode(key.open_meta(record.meta), record.id, record.version, record.created_at)
-        if record.secret is not None:
-            key.open_secret(record.secret)
-
-    return open_one
+def _open_item(keys: VaultKeys, row: Row) -> object:
+    return check_opens(keys, ItemRow._make(row))
 
 
-_OPENERS: dict[str, Callable[[VaultKeys, Row], None]] = {
-    "users": _record("users", payloads.decode_user),
-    "groups": _record("groups", payloads.decode_group),
-    "access_keys": _record("access_keys", payloads.decode_access_key),
-    "tokens": _record("tokens", payloads.decode_token),
-    "transfers": _record("transfers", payloads.decode_transfer),
-    "sessions": _record("sessions", sign_in.decode_session),
-    "factors": _record("factors", sign_in.decode_factor),
-    "links": _record("links", sign_in.decode_link),
+def _open_version(keys: VaultKeys, row: Row) -> object:
+    return check_opens(keys, VersionRow._make(row))
+
+
+def _open_audit(keys: VaultKeys, row: Row) -> object:
+    return open_row(keys, AuditRow._make(row))
+
+
+def _open_record(table: str, decode: Callable[[bytes, int, int, int], object], keys: VaultKeys, row: Row) -> object:
+    record = RecordRow._make(row)
+    key = keys.cipher.unwrap(RecordAddress(table, table, record.id, record.owner_id, record.version), record.dek)
+    if record.secret is not None:
+        key.open_secret(record.secret)
+    return decode(key.open_meta(record.meta), record.id, record.version, record.created_at)
+
+
+_DECODERS: dict[str, Callable[[bytes, int, int, int], object]] = {
+    "users": payloads.decode_user,
+    "groups": payloads.decode_group,
+    "access_keys": payloads.decode_access_key,
+    "tokens": payloads.decode_token,
+    "transfers": payloads.decode_transfer,
+    "sessions": sign_in.decode_session,
+    "factors": sign_in.decode_factor,
+    "links": sign_in.decode_link,
+}
+
+_OPENERS: dict[str, Callable[[VaultKeys, Row], object]] = {
+    "audit": _open_audit,  # first: it says how new the others must be
+    **{table: partial(_open_record, table, decode) for table, decode in _DECODERS.items()},
     "items": _open_item,
     "item_versions": _open_version,
-    "audit": _open_audit,
 }
 """Every table with a sealed part, and how a row of it opens. A test compares it with the schema."""

@@ -22,9 +22,10 @@ from mysafe.services.backup.archive import (
     Member,
     refuse,
 )
-from mysafe.services.backup.opening import Opened, open_everything
+from mysafe.services.backup.opening import Opened, open_contents, open_everything
 from mysafe.services.backup.streams import through_pipe
 from mysafe.services.backup.taking import read_manifest
+from mysafe.services.files.shelf import Shelf
 from mysafe.services.vault import Vault
 from mysafe.storage.blobs.store import BlobStore
 from mysafe.storage.copies.sqlite import is_sound, move_ids_on
@@ -40,10 +41,14 @@ class Opening(NamedTuple):
 
 
 class Unpacked(NamedTuple):
-    """What came out of a backup: its manifest, and the contents that were gone when it was made."""
+    """What came out of a backup: its manifest, and the contents it does not hold.
+
+    Those `left_out` belonged to items that were erased while it was made; those `lost` the vault itself had lost.
+    """
 
     manifest: Manifest
     left_out: tuple[str, ...]
+    lost: tuple[str, ...]
 
 
 def unpack(file: Path, opening: Opening, directory: Path, store: BlobStore) -> Unpacked:
@@ -55,10 +60,10 @@ def unpack(file: Path, opening: Opening, directory: Path, store: BlobStore) -> U
     with file.open("rb") as source:
         unpacked = through_pipe(partial(_open, source, opening), partial(_read, directory, store))
     database = directory / DATABASE
-    if not is_sound(database):
-        refuse("its database is damaged, or holds more than tables")
     if unpacked.manifest.revision not in KNOWN:
         refuse(f"it has the schema {unpacked.manifest.revision:.20}, which this version does not know: upgrade")
+    if not is_sound(database, unpacked.manifest.revision):
+        refuse("its database is damaged, or is not made as its version makes it")
     _compare(unpacked.manifest, read_manifest(database, unpacked.manifest.taken_at))
     return unpacked
 
@@ -95,10 +100,10 @@ def _read(directory: Path, store: BlobStore, source: BinaryIO) -> Unpacked:
                 refuse("it holds a content that its manifest does not name")
             _store(store, blob_id, member)
             met[blob_id] = member.size
-    left_out = tuple(name.removeprefix(BLOBS) for name in reader.left_out)
-    if manifest is None or not (directory / DATABASE).exists() or {*met, *left_out} != set(manifest.blobs):
+    left_out, lost = (tuple(name.removeprefix(BLOBS) for name in names) for names in (reader.left_out, reader.lost))
+    if manifest is None or not (directory / DATABASE).exists() or {*met, *left_out, *lost} != set(manifest.blobs):
         refuse("a part of it is missing")
-    return Unpacked(manifest, left_out)
+    return Unpacked(manifest, left_out, lost)
 
 
 def _manifest_in(member: Member) -> Manifest:
@@ -127,11 +132,21 @@ def _store(store: BlobStore, blob_id: str, member: Member) -> None:
         writer.abort()
 
 
-def check(vault: Vault) -> Opened:
-    """Open every record of a vault. Raises BackupRefused if one does not open."""
+def check(vault: Vault, store: BlobStore, unpacked: Unpacked) -> Opened:
+    """Open every record of a vault, and every content that came with it.
+
+    Raises:
+        BackupRefused: one does not open, or is older than the audit log says.
+    """
     opened = vault.engine.look(lambda tx: open_everything(tx, vault.keys)).result()
     if opened.broken:
-        refuse(f"{opened.broken} of its {opened.records} records do not open, first {', '.join(opened.named)}")
+        refuse(
+            f"{opened.broken} of its {opened.records} records do not open or are old, first {', '.join(opened.named)}"
+        )
+    missing = {*unpacked.left_out, *unpacked.lost}
+    broken = open_contents(Shelf(vault.keys.vault_id, store), opened.contents, missing)
+    if broken:
+        refuse(f"{len(broken)} contents of files do not open, first the {broken[0]}")
     return opened
 
 

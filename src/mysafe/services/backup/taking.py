@@ -2,7 +2,7 @@
 """Take a backup of a vault that is being used."""
 
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from functools import partial
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
@@ -39,12 +39,30 @@ class Sealing(NamedTuple):
     passphrase: SecretText | None = None
 
 
-def take(copy: CopyDatabase, store: BlobStore, target: Path, sealing: Sealing, taken_at: int) -> Manifest:
+class Source(NamedTuple):
+    """What is backed up.
+
+    `copy` copies the database, `store` keeps the contents of files, and `kept` returns the ids of those that items have
+    at the moment it is asked.
+    """
+
+    copy: CopyDatabase
+    store: BlobStore
+    kept: Callable[[], Container[str]]
+
+
+class Taken(NamedTuple):
+    """A backup that was written. `lost` are the contents that items have and the store does not, or not whole."""
+
+    manifest: Manifest
+    lost: tuple[str, ...]
+
+
+def take(source: Source, target: Path, sealing: Sealing, taken_at: int) -> Taken:
     """Write a backup into a new file, and return what is in it. The file has its name once it is whole and on disk.
 
     Args:
-        copy: copies the database.
-        store: where the contents of files are kept.
+        source: what is backed up.
         target: does not exist yet.
         sealing: who can open it.
         taken_at: Unix seconds.
@@ -56,11 +74,12 @@ def take(copy: CopyDatabase, store: BlobStore, target: Path, sealing: Sealing, t
         raise BackupRefused(f"{target} is there already: a backup never replaces a file")
     with scratch(target) as directory:
         database = directory / DATABASE
-        copy(database)
+        source.copy(database)
         manifest = read_manifest(database, taken_at)
+        lost: list[str] = []
         with new_file(target) as file:
-            through_pipe(partial(_write, manifest, database, store), partial(_seal, file, sealing))
-    return manifest
+            through_pipe(partial(_write, manifest, database, source, lost), partial(_seal, file, sealing))
+    return Taken(manifest, tuple(lost))
 
 
 def read_manifest(database: Path, taken_at: int) -> Manifest:
@@ -81,23 +100,34 @@ def _summary(tx: Transaction) -> Manifest:
     return Manifest(vault_id.hex(), 0, __version__, HEAD, keyring.version, counts(tx), *head, 0, blobs)
 
 
-def _write(manifest: Manifest, database: Path, store: BlobStore, target: BinaryIO) -> None:
+def _write(manifest: Manifest, database: Path, source: Source, lost: list[str], target: BinaryIO) -> None:
     archive = ArchiveWriter(target)
     encoded = manifest.encode()
     archive.add(MANIFEST, io.BytesIO(encoded), len(encoded))
     with database.open("rb") as file:
         archive.add(DATABASE, file, manifest.database_bytes)
-    for blob_id, size in manifest.blobs.items():
-        try:
-            content = store.open(blob_id)
-        except BlobMissing:
-            archive.leave_out(BLOBS + blob_id)
-            continue
-        try:
-            archive.add(BLOBS + blob_id, _Content(content), size)  # type: ignore[arg-type]  # all a tar asks of a file
-        finally:
-            content.close()
+    missing = [blob_id for blob_id, size in manifest.blobs.items() if not _add(archive, source.store, blob_id, size)]
+    # Asked only now: what was erased since the copy was made is missed by nobody.
+    kept = source.kept() if missing else ()
+    lost += [blob_id for blob_id in missing if blob_id in kept]
+    for blob_id in missing:
+        archive.leave_out(BLOBS + blob_id, is_lost=blob_id in kept)
     archive.finish()
+
+
+def _add(archive: ArchiveWriter, store: BlobStore, blob_id: str, size: int) -> bool:
+    """Add a content; return False if it is not there, or not as long as it should be."""
+    try:
+        content = store.open(blob_id)
+    except BlobMissing:
+        return False
+    try:
+        if content.size_bytes != size:
+            return False
+        archive.add(BLOBS + blob_id, _Content(content), size)  # type: ignore[arg-type]  # all a tar asks of a file
+    finally:
+        content.close()
+    return True
 
 
 def _seal(target: BinaryIO, sealing: Sealing, source: BinaryIO) -> None:

@@ -6,6 +6,7 @@ import logging
 from mysafe.crypto.aead import SealBroken
 from mysafe.crypto.records import RecordAddress, RecordKey
 from mysafe.domain.actions import Action
+from mysafe.domain.files import FileContent
 from mysafe.domain.ids import ItemId, ItemRef, Kind
 from mysafe.domain.items import FileSecret, Item, ItemMeta
 from mysafe.domain.sharing import AclEntry
@@ -72,10 +73,17 @@ def open_version(keys: VaultKeys, row: VersionRow) -> tuple[RecordKey, ItemMeta]
         raise
 
 
-def check_opens(keys: VaultKeys, row: ItemRow | VersionRow) -> None:
-    """Open both parts of an item or of a replaced version, and forget them. Raises SealBroken, PayloadUnknown."""
-    key, _ = open_version(keys, row) if isinstance(row, VersionRow) else _open(keys, row)
-    payloads.decode_secret(_KINDS[row.kind], key.open_secret(row.secret))
+def check_opens(keys: VaultKeys, row: ItemRow | VersionRow) -> FileContent | None:
+    """Open both parts of an item or of a replaced version; return what reads its content, None unless it is a file.
+
+    Raises SealBroken, PayloadUnknown.
+    """
+    key, meta = open_version(keys, row) if isinstance(row, VersionRow) else _open(keys, row)
+    secret = payloads.decode_secret(_KINDS[row.kind], key.open_secret(row.secret))
+    if not isinstance(secret, FileSecret):
+        return None
+    ref = ItemRef(Kind.FILE, ItemId(row.id))
+    return FileContent(ref, secret.blob_id, secret.key, meta.size_bytes, meta.file_name)
 
 
 def _open(keys: VaultKeys, row: ItemRow | VersionRow) -> tuple[RecordKey, ItemMeta]:

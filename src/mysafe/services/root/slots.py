@@ -79,17 +79,23 @@ def add_slot(vault: Vault, opener: RootKeyProvider, provider: RootKeyProvider, k
     Raises:
         KeysRefused: there is a slot of this provider; a second one could only be opened by trying.
         RootKeyRefused: a provider does not do its part.
-        Busy: slots were changed meanwhile.
+        Busy: slots, or the keyring, were changed meanwhile: the root key may be another one.
     """
     slots = vault.engine.look(vault_state.read_slots).result()
     if any(slot.provider == provider.name for slot in slots):
         raise KeysRefused(f"the vault has a slot of the provider {provider.name}: remove it first")
-    root = vault.engine.look(partial(open_root, provider=opener)).result()
+    root, version = vault.engine.look(partial(_opened_root, provider=opener)).result()
     slot_id = 1 + max(slot.slot_id for slot in slots)
     row = wrap_slot(provider, root.root_key, root.vault_id, slot_id, int(vault.clock()))
     keep()
-    vault.run(local_operator, partial(_store, row=row)).result()
+    vault.run(local_operator, lambda uow: uow.registry.root.add_slot(row, version)).result()
     return slot_id
+
+
+def _opened_root(tx: Transaction, provider: RootKeyProvider) -> tuple[OpenRoot, int]:
+    """Return the root key, and the version of the keyring that it seals."""
+    root = open_root(tx, provider)
+    return root, root.keys.version
 
 
 def remove_slot(uow: UnitOfWork, slot_id: int) -> list[Slot]:
@@ -124,10 +130,6 @@ def reseal_slots(
         else:
             made.append(wrap_slot(provider, root.root_key, root.vault_id, slot.slot_id, now))
     return Resealed(made, _shown(left_out))
-
-
-def _store(uow: UnitOfWork, row: SlotRow) -> None:
-    uow.registry.root.add_slot(row)
 
 
 def _shown(rows: Iterable[SlotRow]) -> list[Slot]:

@@ -14,7 +14,7 @@ from mysafe.crypto.aead import SealBroken
 from mysafe.crypto.keyring import Keyring
 from mysafe.crypto.root_key.catalogue import PEOPLES, NewProvider
 from mysafe.crypto.root_key.key_file import KeyFileProvider
-from mysafe.crypto.root_key.provider import RootKeyRefused, new_root_key
+from mysafe.crypto.root_key.provider import RootKeyProvider, RootKeyRefused, new_root_key
 from mysafe.domain.actions import Action
 from mysafe.domain.secret_text import SecretText
 from mysafe.services.keys import KeysRefused, slot_bound, wrap_slot
@@ -30,12 +30,14 @@ class NewSlots(NamedTuple):
     """How the slots for the new root key are made.
 
     Args:
+        opener_of: returns the provider of a slot of a machine, as it opens the slot that there is.
         provider_of: returns what makes the slot of a provider anew; the second argument is the slot as it is.
         key_file: a new key file for the slot of the provider `keyfile`; None uses its present one again.
         are_renewed: people are asked, and given codes and shares, for the slots whose key is theirs.
         are_dropped: those slots are dropped.
     """
 
+    opener_of: Callable[[str], RootKeyProvider]
     provider_of: Callable[[str, bytes], NewProvider]
     key_file: Path | None
     are_renewed: bool
@@ -59,7 +61,8 @@ def prepare(vault: Vault, wanted: NewSlots) -> RootChange:
     """Return the change to a new root key: the keyring and all slots, sealed for it. Nothing is stored.
 
     Raises:
-        KeysRefused: slots would be lost, and it was not said that they are to be dropped; or none would be left.
+        KeysRefused: slots would be lost, and it was not said that they are to be dropped; or none would be left; or
+            one was put there by somebody who has not the root key.
         RootKeyRefused: a provider does not do its part.
     """
     expected = vault.engine.look(vault_state.read_slots).result()
@@ -71,6 +74,8 @@ def prepare(vault: Vault, wanted: NewSlots) -> RootChange:
     keyring: Keyring = vault.engine.look(vault.keychain.keyring_in).result().renewed()
     slots, printed = [], {}
     for slot in kept:
+        if slot.provider not in PEOPLES:
+            _check_genuine(vault, wanted, slot)
         made = _provider(wanted, slot)
         row = wrap_slot(made.provider, root_key, vault_id, slot.slot_id, now)
         if slot.provider not in PEOPLES:
@@ -104,6 +109,22 @@ def _lost(vault: Vault, wanted: NewSlots) -> list[Slot]:
             " make them anew with --renew-slots, or drop them with --drop-slots"
         )
     return lost
+
+
+def _check_genuine(vault: Vault, wanted: NewSlots, slot: SlotRow) -> None:
+    """Return if a slot holds the root key, so that who writes in the database cannot ask for the next one.
+
+    Raises KeysRefused.
+    """
+    try:
+        opened = wanted.opener_of(slot.provider).unwrap(slot.wrapped, slot_bound(vault.keys.vault_id, slot))
+    except (SealBroken, RootKeyRefused):
+        opened = b""
+    if not vault.keychain.is_root_key(opened):
+        raise KeysRefused(
+            f"slot {slot.slot_id} ({slot.provider}) does not open this vault with what is set for its provider:"
+            f" set that right, or remove it with mysafe keys remove-slot {slot.slot_id}"
+        )
 
 
 def _provider(wanted: NewSlots, slot: SlotRow) -> NewProvider:

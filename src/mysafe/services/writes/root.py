@@ -29,12 +29,20 @@ class RootWrites:
         self._recorder.permit(action)
         self._recorder.allowed(action)
 
-    def add_slot(self, slot: SlotRow) -> None:
-        """Store a new slot of the root key. Raises Busy if there is one of its provider, or with its id, by now."""
+    def add_slot(self, slot: SlotRow, keyring_version: int) -> None:
+        """Store a new slot, which holds the root key that seals a version of the keyring.
+
+        Raises:
+            Busy: there is a slot of its provider, or with its id, by now, or another version of the keyring, which
+                another root key may seal.
+        """
         subject = Subject("slot", slot.slot_id, 0, envelope_digest(slot.wrapped, b"", None), slot.provider)
         self._recorder.permit(Action.SLOT_ADD)
         self._recorder.attempt(Action.SLOT_ADD, subject)
         if any(slot.slot_id == one.slot_id or slot.provider == one.provider for one in self.slots()):
+            raise Busy
+        newest = vault_state.newest_keyring(self._tx)
+        if newest is None or newest.version != keyring_version:
             raise Busy
         vault_state.write_slot(self._tx, slot)
         self._recorder.allowed(Action.SLOT_ADD, subject)
@@ -68,3 +76,20 @@ class RootWrites:
         self._recorder.permit(Action.BACKUP_RESTORE)
         drop_credentials(self._tx)
         self._recorder.allowed(Action.BACKUP_RESTORE, Subject(name=name))
+
+    def record_rollback(self, kept: int, given_up: int, digest: bytes, name: str) -> None:
+        """Record that an older state of the vault is accepted.
+
+        Args:
+            kept: the size of the last checkpoint that the audit log still extends.
+            given_up: how many the last checkpoint has that is given up.
+            digest: SHA-256 of that checkpoint, as a signed note.
+            name: where it stands.
+        """
+        self._recorder.permit(Action.AUDIT_ACCEPT_ROLLBACK)
+        self._recorder.allowed(Action.AUDIT_ACCEPT_ROLLBACK, Subject("audit", kept, given_up, digest, name))
+
+    def record_on_audit(self, action: Action, name: str = "") -> None:
+        """Record that the audit log is verified or exported; `name` says where to."""
+        self._recorder.permit(action)
+        self._recorder.allowed(action, Subject("audit", name=name))

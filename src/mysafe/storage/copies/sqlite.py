@@ -6,12 +6,10 @@ from pathlib import Path
 import apsw
 
 from mysafe.storage.engine import StorageRefused
+from mysafe.storage.migrations.declared import check_declared
 from mysafe.storage.sqlite_connection import check_file, connect, create_file
 
 _MOVE_ON = "INSERT INTO sequences (name, next) VALUES (?1, 1 + ?2) ON CONFLICT (name) DO UPDATE SET next = next + ?2"
-
-
-_FOREIGN = "SELECT name FROM sqlite_master WHERE type NOT IN ('table', 'index') OR sql LIKE 'CREATE VIRTUAL%'"
 
 
 def copy_database(source: Path, target: Path) -> None:
@@ -35,16 +33,16 @@ def copy_database(source: Path, target: Path) -> None:
         reader.close()
 
 
-def is_sound(path: Path) -> bool:
-    """Return whether SQLite finds nothing wrong with a database, and it has only tables and indexes, as ours do.
+def is_sound(path: Path, revision: str) -> bool:
+    """Return whether SQLite finds nothing wrong with a database, and it is made as a known revision makes it.
 
-    Whoever knows a recipient can encrypt to it: triggers and views of theirs would run whenever the vault is used.
+    Whoever knows a recipient can encrypt to it: what they add to the schema would run whenever the vault is used.
     """
     connection = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READONLY)
     try:
-        foreign = connection.execute(_FOREIGN).fetchall()
-        return not foreign and connection.execute("PRAGMA integrity_check(1)").fetchall() == [("ok",)]
-    except apsw.Error:
+        check_declared(connection, revision)
+        return connection.execute("PRAGMA integrity_check(1)").fetchall() == [("ok",)]
+    except (apsw.Error, StorageRefused):
         return False
     finally:
         connection.close()

@@ -19,22 +19,30 @@ KNOWN = ("0001",)
 """All revisions, oldest first."""
 
 
+VERSION_TABLE = "CREATE TABLE alembic_version (version_num TEXT NOT NULL) STRICT"
+
+
 def migrate(connection: apsw.Connection) -> None:
     """Bring the database to HEAD, in one transaction under the write lock.
 
     Raises:
         StorageRefused: the schema is newer than this program, or of another program.
     """
-    if schema_revision(connection) == HEAD:
+    migrate_to(connection, HEAD)
+
+
+def migrate_to(connection: apsw.Connection, revision: str) -> None:
+    """Bring the database to a known revision, as `migrate` does."""
+    if schema_revision(connection) == revision:
         return
     with connection:  # the statement below makes it a write transaction at once
-        connection.execute("CREATE TABLE IF NOT EXISTS alembic_version (version_num TEXT NOT NULL) STRICT")
+        connection.execute(VERSION_TABLE.replace("TABLE", "TABLE IF NOT EXISTS", 1))
         current = schema_revision(connection)
         if current is not None and current not in KNOWN:
             raise StorageRefused(f"the database has the schema {current}, which this version does not know: upgrade")
-        connection.execute(render(current, "sqlite"))
+        connection.execute(render(current, "sqlite", revision))
         connection.execute("DELETE FROM alembic_version")
-        connection.execute("INSERT INTO alembic_version (version_num) VALUES (?)", (HEAD,))
+        connection.execute("INSERT INTO alembic_version (version_num) VALUES (?)", (revision,))
 
 
 def schema_revision(connection: apsw.Connection) -> str | None:
@@ -51,8 +59,8 @@ def schema_revision(connection: apsw.Connection) -> str | None:
     return str(rows[0][0]) if rows else None
 
 
-def render(current: str | None, dialect: str) -> str:
-    """Return the SQL of all steps after `current`, for "sqlite" or "postgresql"."""
+def render(current: str | None, dialect: str, revision: str = HEAD) -> str:
+    """Return the SQL of all steps after `current`, up to a revision, for "sqlite" or "postgresql"."""
     from alembic.operations import Operations  # noqa: PLC0415  # costs start-up time, and is rarely needed
     from alembic.runtime.migration import MigrationContext  # noqa: PLC0415
     from alembic.script import ScriptDirectory  # noqa: PLC0415
@@ -61,6 +69,6 @@ def render(current: str | None, dialect: str) -> str:
     sql = io.StringIO()
     context = MigrationContext.configure(dialect_name=dialect, opts={"as_sql": True, "output_buffer": sql})
     with Operations.context(context):
-        for step in reversed(list(script.iterate_revisions(HEAD, current or "base"))):
+        for step in reversed(list(script.iterate_revisions(revision, current or "base"))):
             step.module.upgrade()
     return sql.getvalue()

@@ -10,12 +10,13 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import psycopg
-from psycopg import pq
+from psycopg import conninfo, pq
 from psycopg.pq.abc import PGconn, PGresult
 
 from mysafe.domain.errors import Busy, DatabaseUnreachable, NoSpace, Unavailable
 from mysafe.storage.engine import StorageRefused, UniqueClash
-from mysafe.storage.postgres.server_state import SERVER, ServerState
+from mysafe.storage.postgres.history import Past, Point, complaint_about
+from mysafe.storage.postgres.server_state import SERVER, STANDBY, ServerState
 from mysafe.storage.postgres.texts import encoded, rows_of, text_of_statement
 from mysafe.storage.statements import Row, Statement, Value
 
@@ -72,24 +73,43 @@ class _Prepared(NamedTuple):
     order: tuple[int, ...]
 
 
-def connect(text: str) -> "Connection":
+def connect(text: str, past: Past | None = None, *, answer_seconds: float = ANSWER_SECONDS) -> "Connection":
     """Return a connection to a server that may be used, ready for units.
+
+    Args:
+        text: what the driver needs.
+        past: how far the database had come before; None if nothing is known yet.
+        answer_seconds: after so long without an answer the server is gone.
 
     Raises:
         DatabaseUnreachable: nobody answers, or not to us.
-        StorageRefused: the server is not durable, too old or a standby.
+        StorageRefused: the server is not durable, too old, a standby, or behind what was seen before.
     """
-    connection = Connection(open_link(text))
+    past = past or Past()
+    known = past.furthest
+    connection = Connection(open_link(text), answer_seconds)
     try:
         *_, result = connection.exchange([Call(_SESSION), Call(SERVER)])
     except (Broken, Failed):
         connection.close()
         raise DatabaseUnreachable from None
-    complaint = ServerState._make(rows_of(result)[0]).complaint()
+    server = ServerState._make(rows_of(result)[0])
+    complaint = server.complaint() or complaint_about(server.point, known)
     if complaint is not None:
         connection.close()
         raise StorageRefused(complaint)
+    connection.began_at = server.point
+    past.note(server.point)
     return connection
+
+
+def why_unreachable(text: str) -> str:
+    """Return why no server of an address could be used, in a sentence: it is asked again, and may be a standby now."""
+    try:
+        open_link(conninfo.make_conninfo(text, target_session_attrs="any")).finish()
+    except DatabaseUnreachable:
+        return "the database server cannot be reached, or does not let this user in"
+    return STANDBY
 
 
 def open_link(text: str) -> PGconn:
@@ -102,16 +122,25 @@ def open_link(text: str) -> PGconn:
 
 
 class Connection:
-    """A connection for one thread."""
+    """A connection for one thread.
 
-    def __init__(self, link: PGconn) -> None:
+    `began_at` is how far the server had come when it was made; `is_warned` says whether the server did what the last
+    exchange asked for, but with a warning.
+    """
+
+    began_at: Point
+
+    def __init__(self, link: PGconn, answer_seconds: float = ANSWER_SECONDS) -> None:
         self._link = link
+        self._answer_seconds = answer_seconds
+        self.is_warned = False
         self._prepared: dict[str, _Prepared] = {}
         self._names = 0
         self._poll = select.poll()
         self._poll.register(link.socket, select.POLLIN)
         self._poll_both = select.poll()
         self._poll_both.register(link.socket, select.POLLIN | select.POLLOUT)
+        link.notice_handler = self._hear
         link.nonblocking = 1
         link.enter_pipeline_mode()
 
@@ -126,6 +155,7 @@ class Connection:
             Failed: the server refused one; those after it were not run.
             Broken: the connection is gone.
         """
+        self.is_warned = False
         try:
             return self._exchange(calls)
         except psycopg.Error:
@@ -152,6 +182,9 @@ class Connection:
                 raise self._error_of(result, call)
         return [result for (_, prepared), result in zip(asked, results, strict=True) if prepared is None]
 
+    def _hear(self, notice: PGresult) -> None:
+        self.is_warned |= notice.error_field(pq.DiagnosticField.SEVERITY_NONLOCALIZED) == b"WARNING"
+
     def _prepare(self, statement: Statement) -> "_Prepared":
         text = text_of_statement(statement)
         self._names += 1  # a name is not used again: one that failed may be known to the server or not
@@ -165,7 +198,7 @@ class Connection:
         results: list[PGresult] = []
         is_sent = link.flush() == 0
         while not self._has_taken_all(results):
-            if not (self._poll if is_sent else self._poll_both).poll(ANSWER_SECONDS * 1000):
+            if not (self._poll if is_sent else self._poll_both).poll(self._answer_seconds * 1000):
                 raise Broken
             link.consume_input()
             is_sent = is_sent or link.flush() == 0

@@ -18,8 +18,9 @@ import time
 from typing import NamedTuple
 
 from mysafe.domain.errors import Busy, DatabaseUnreachable, DeadlinePassed
-from mysafe.storage.engine import StorageRefused, Transaction, UniqueClash, Unit
+from mysafe.storage.engine import LaneTally, StorageRefused, Transaction, UniqueClash, Unit
 from mysafe.storage.postgres.connection import Broken, Call, Connection, Failed, connect
+from mysafe.storage.postgres.history import Past
 from mysafe.storage.postgres.transaction import LOOKING, WRITING, Failure, Fate, Key, Numbers, PostgresTransaction
 from mysafe.storage.postgres.waiting import PATIENCE_SECONDS, Waiting
 from mysafe.storage.statements import Statement
@@ -30,6 +31,9 @@ TRIES = 6
 """A unit is run once, and again at most five times when others were faster."""
 
 LONGEST_PAUSE_SECONDS = 0.04
+
+APART_SECONDS = 0.25
+"""How long a lane that gets no connection leaves the work to those that have one, before it asks again."""
 
 STUCK_SECONDS = 0.7
 """How long units that wait behind a lock of somebody else may keep those of their group."""
@@ -44,11 +48,16 @@ Outcome = tuple[Unit, object, BaseException | None]
 
 
 class Shared(NamedTuple):
-    """What the lanes of an engine have together: ids, habits, and the gate that an overtaken unit holds."""
+    """What the lanes of an engine have together.
+
+    Ids, habits, the gate of an overtaken unit, what they saw, and which of them have a connection or wait for one.
+    """
 
     numbers: Numbers
     habits: dict[Key, dict[Key, Statement]]
     gate: threading.Lock
+    past: Past
+    connected: "set[Lane]"
 
 
 class _Spoiled(Exception):
@@ -93,6 +102,7 @@ class Lane:
         self._shared = shared
         self._connection: Connection | None = None
         self._tx: PostgresTransaction | None = None
+        self.tally = LaneTally()
         self._thread = threading.Thread(target=self._serve, name="lane", daemon=True)
         self._thread.start()
 
@@ -101,7 +111,7 @@ class Lane:
         self._thread.join()
 
     def _serve(self) -> None:
-        while (taken := self._waiting.take()) is not None:
+        while self._can_serve() and (taken := self._waiting.take()) is not None:
             units, is_look = taken
             units = [unit for unit in units if unit.is_wanted()]
             how = LOOKING if is_look else WRITING
@@ -209,10 +219,14 @@ class Lane:
         try:
             tx.begin(how)
             outcomes = [_run_one(tx, unit, is_look=how is LOOKING) for unit in units]
+            began = time.monotonic()
             _commit(tx)
+            tx.share_numbers()
         except _Spoiled:
             self._roll_back(tx)
             raise
+        if how is WRITING:
+            self.tally.committed(len(units), time.monotonic() - began)
         return outcomes
 
     def _roll_back(self, tx: PostgresTransaction) -> None:
@@ -227,17 +241,40 @@ class Lane:
     # -- the connection ------------------------------------------------------------------------------------------------
 
     def _ready(self) -> PostgresTransaction:
+        if self._connection is not None and self._shared.past.is_over(self._connection.began_at):
+            self._drop()  # two servers answer, and another lane has found the newer primary
         if self._tx is None:
             try:
-                self._connection = connect(self._text)
+                self._connection = connect(self._text, self._shared.past)
             except (DatabaseUnreachable, StorageRefused) as error:
                 if isinstance(error, StorageRefused):
                     _log.error("the database cannot be used any more: %s", error)
                 raise _Spoiled(DatabaseUnreachable(), Failure(Fate.GONE, error), None) from None
             self._tx = PostgresTransaction(self._connection, self._shared.numbers, self._shared.habits)
+            self._shared.connected.add(self)
         return self._tx
 
+    def _can_serve(self) -> bool:
+        """Connect when one more is wanted; return False when all is over.
+
+        A server may have no room for one more. A lane that cannot connect must not take work from those that could:
+        it would only fail it faster than they do it. Where there are none, whoever waits is told at once.
+        """
+        while self._tx is None:
+            if not self._waiting.is_wanted():
+                return False
+            self._shared.connected.add(self)
+            try:
+                self._ready()
+            except _Spoiled:
+                self._shared.connected.discard(self)
+                if not self._shared.connected:
+                    break
+                self._waiting.pause(APART_SECONDS)
+        return True
+
     def _drop(self) -> None:
+        self._shared.connected.discard(self)
         if self._connection is not None:
             self._connection.close()
         self._connection = self._tx = None

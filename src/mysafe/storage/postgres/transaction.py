@@ -51,25 +51,27 @@ class Failure(NamedTuple):
 
 
 class Numbers:
-    """The ids of this process: blocks of each sequence, for all connections together."""
+    """The ids of this process: what is left of blocks that are known to be taken, for all connections together.
+
+    The server writes with a commit, and not before, that a block is taken. If it or its standby goes on without that,
+    it gives the same block to somebody else. So a block stays with the connection that asked for it, whose commits
+    come after it in any case, until one of them is acknowledged.
+    """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._left: dict[str, list[int]] = {}
 
-    def next(self, sequence: str, take: Callable[[], int]) -> int:
-        """Return the next number of a sequence; `take` returns the first one of a new block.
+    def next(self, sequence: str) -> int | None:
+        """Return the next number of a sequence, None if a block must be taken."""
+        with self._lock:
+            left = self._left.get(sequence)
+            return left.pop() if left else None
 
-        While one connection asks for a block, the others do not wait for it: each asks for its own.
-        """
+    def share(self, sequence: str, numbers: list[int]) -> None:
+        """Take what is left of a block, the largest first."""
         with self._lock:
-            if left := self._left.get(sequence):
-                return left.pop()
-        first = take()
-        with self._lock:
-            block = reversed(range(first + 1, first + IDS_AT_ONCE))
-            self._left[sequence] = [*block, *self._left.get(sequence, [])]
-        return first
+            self._left[sequence] = [*numbers, *self._left.get(sequence, [])]
 
 
 class PostgresTransaction:
@@ -87,8 +89,10 @@ class PostgresTransaction:
         self._connection = connection
         self._numbers = numbers
         self._habits = habits
+        self._own: dict[str, list[int]] = {}
         self._waiting: list[Call] = []
         self._is_begun = False
+        self._has_changed = False
         self._remembered: dict[Key, object] = {}
         self._ahead: dict[Key, Row | None] = {}
         self._reason: Key | None = None
@@ -137,8 +141,17 @@ class PostgresTransaction:
             self.write(statement, *row)
 
     def next_id(self, sequence: str) -> int:
-        """Return the next number of a sequence. A sequence never steps back, also not after a rollback."""
-        return self._numbers.next(sequence, lambda: self._take_block(sequence))
+        """Return the next number of a sequence. It is never given again, whatever becomes of the transaction.
+
+        Whoever else needs one meanwhile does not wait for a block that is being taken: he takes his own.
+        """
+        if own := self._own.get(sequence):
+            return own.pop()
+        number = self._numbers.next(sequence)
+        if number is None:
+            number = self._take_block(sequence)
+            self._own[sequence] = [*reversed(range(number + 1, number + IDS_AT_ONCE))]
+        return number
 
     def empty_journal_afterwards(self) -> None:
         """Do nothing: what the server's journal keeps, and for how long, is set there."""
@@ -151,7 +164,7 @@ class PostgresTransaction:
         self._is_begun = False
         self._remembered.clear()
         self._ahead.clear()
-        self.has_written = False
+        self.has_written = self._has_changed = False
         self.failure = None
 
     def commit(self) -> None:
@@ -160,10 +173,20 @@ class PostgresTransaction:
             return  # only the beginning waits: nothing was asked, so there is nothing to end
         try:
             self._send(Call(_COMMIT))
+            if self._connection.is_warned:  # an operator ended the wait for the standby: nobody knows what it has
+                self.failure = Failure(Fate.LOST, DatabaseUnreachable())
+                raise self.failure.error
         except Exception:
             if self.failure is not None and self.failure.fate is Fate.LOST:
                 self.failure = Failure(Fate.IN_DOUBT, self.failure.error)
             raise
+
+    def share_numbers(self) -> None:
+        """Let all connections use what is left of the blocks taken here, now that a commit has written them."""
+        if self._has_changed:
+            for sequence, numbers in self._own.items():
+                self._numbers.share(sequence, numbers)
+            self._own.clear()
 
     def roll_back(self) -> None:
         """Undo everything; without a connection that happens by itself."""
@@ -205,7 +228,7 @@ class PostgresTransaction:
             raise Unavailable  # the transaction has ended: whatever is sent now would stand by itself
 
     def _note_change(self, statement: Statement) -> None:
-        self.has_written = True
+        self.has_written = self._has_changed = True
         if statement.changes_remembered:
             self._remembered.clear()
             self._ahead.clear()

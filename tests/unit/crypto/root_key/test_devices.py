@@ -63,6 +63,11 @@ def scene(name: str, directory: Path, monkeypatch: pytest.MonkeyPatch) -> Iterat
         yield Scene(load_provider(name, parameters[name]), service)
 
 
+def test_secrets_do_not_travel_in_the_clear_to_another_machine() -> None:
+    with pytest.raises(RootKeyRefused, match="must begin with https"):
+        load_provider("aws-kms", {"endpoint": "http://kms.example.com", "region": "us-east-1", "key": "k"})
+
+
 SERVICES = ("vault-transit", "gcp-kms", "azure-kv", "aws-kms")
 
 

@@ -11,6 +11,7 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 from mysafe.crypto.aead import SealBroken
+from mysafe.crypto.root_key.devices.json_service import check_address
 from mysafe.crypto.root_key.provider import RootKeyRefused
 
 _CONTEXT = {"purpose": "mysafe root key"}
@@ -30,12 +31,14 @@ class AwsKmsKey:
 
     def __init__(self, *, key: str, region: str, endpoint: str = "") -> None:
         self._key = key
+        if endpoint:
+            check_address(self.name, endpoint)
         try:
             self._client = session.Session().create_client(
                 "kms",
                 region_name=region,
                 endpoint_url=endpoint or None,
-                config=Config(connect_timeout=5, read_timeout=10, retries={"total_max_attempts": 3}),
+                config=Config(connect_timeout=5, read_timeout=10, retries={"total_max_attempts": 3}, proxies={}),
             )
         except (BotoCoreError, ValueError) as error:
             raise _refused(type(error).__name__) from None

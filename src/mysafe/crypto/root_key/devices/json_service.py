@@ -7,8 +7,11 @@ No redirect is followed, no proxy is used, an answer is bounded in time and size
 import base64
 import binascii
 import json
+import socket
 import ssl
+import threading
 from collections.abc import Mapping
+from contextlib import suppress
 from http.client import HTTPConnection, HTTPException, HTTPSConnection
 from ipaddress import ip_address
 from typing import NamedTuple
@@ -18,6 +21,9 @@ from mysafe.crypto.aead import SealBroken
 from mysafe.crypto.root_key.provider import RootKeyRefused
 
 TIMEOUT_SECONDS = 10
+MOST_SECONDS = 20
+"""How long a question may take in all."""
+
 LARGEST_ANSWER_BYTES = 65_536
 
 OK, BAD_REQUEST = 200, 400
@@ -25,6 +31,23 @@ OK, BAD_REQUEST = 200, 400
 
 _OF_THE_MACHINE = frozenset({"metadata.google.internal", "169.254.169.254"})
 """Where a cloud tells a machine who it is. They speak plain HTTP, and answer to the machine itself only."""
+
+
+def check_address(what: str, address: str) -> None:
+    """Return if a service may be asked at an address: secrets travel to it in the clear, but for TLS.
+
+    Raises:
+        RootKeyRefused: it is neither HTTPS, nor on loopback, nor what tells a machine who it is.
+    """
+    url = urlsplit(address)
+    try:
+        host = url.hostname or ""
+        _ = url.port
+    except ValueError:
+        raise RootKeyRefused(f"{what}: its address cannot be read") from None
+    is_plain_allowed = url.scheme == "http" and (_is_loopback(host) or host in _OF_THE_MACHINE)
+    if not host or (url.scheme != "https" and not is_plain_allowed):
+        raise RootKeyRefused(f"{what}: its address must begin with https://")
 
 
 class JsonAnswer(NamedTuple):
@@ -47,10 +70,7 @@ class JsonService:
         self._what = what
         self._url = urlsplit(address)
         self._ca_file = ca_file
-        host = self._url.hostname or ""
-        is_plain_allowed = self._url.scheme == "http" and (_is_loopback(host) or host in _OF_THE_MACHINE)
-        if not host or (self._url.scheme != "https" and not is_plain_allowed):
-            raise RootKeyRefused(f"{what}: its address must begin with https://")
+        check_address(what, address)
 
     def ask(
         self, method: str, path: str, body: Mapping[str, str] | None, headers: Mapping[str, str], *, within: str = ""
@@ -62,6 +82,9 @@ class JsonService:
         """
         text = None if body is None else json.dumps(body)
         connection = self._connection()
+        # The timeout of a socket is for each piece: a service that sends one byte a second would never be late.
+        watch = threading.Timer(MOST_SECONDS, _hang_up, (connection,))
+        watch.start()
         try:
             connection.request(method, self._url.path.rstrip("/") + path, text, {**_JSON, **headers})
             answer = connection.getresponse()
@@ -70,6 +93,7 @@ class JsonService:
             # Not its text: a token that cannot stand in a header would be quoted there.
             raise self.refused(type(error).__name__) from None
         finally:
+            watch.cancel()
             connection.close()
         return JsonAnswer(answer.status, self._texts(content, within))
 
@@ -117,6 +141,12 @@ def from_base64(text: str) -> bytes:
 
 
 _JSON = {"Content-Type": "application/json", "Accept": "application/json"}
+
+
+def _hang_up(connection: HTTPConnection) -> None:
+    if connection.sock is not None:
+        with suppress(OSError):  # it has just ended by itself
+            connection.sock.shutdown(socket.SHUT_RDWR)
 
 
 def _is_loopback(host: str) -> bool:

@@ -67,6 +67,7 @@ def upgrade() -> None:
     )
     op.create_index("ix_sign_in_tries_last_at", "sign_in_tries", ["last_at"])
     _make_audit()
+    _make_audit_tree()
 
 
 def _make_vault() -> None:
@@ -207,5 +208,40 @@ def _make_audit() -> None:
         sa.Column("request_id", text, nullable=False),
         sa.Column("details", blob, nullable=False),
         sqlite_autoincrement=True,
+        sqlite_strict=True,
+    )
+
+
+def _make_audit_tree() -> None:
+    number, blob = NUMBER, sa.LargeBinary()
+    op.create_table(
+        "audit_leaves",
+        sa.Column("position", number, primary_key=True, autoincrement=False),
+        sa.Column("audit_id", number, nullable=False),
+        sa.Column("hash", blob, nullable=False),
+        sqlite_strict=True,
+    )
+    op.create_table(
+        "audit_nodes",
+        sa.Column("level", number, primary_key=True, autoincrement=False),
+        sa.Column("number", number, primary_key=True, autoincrement=False),
+        sa.Column("hash", blob, nullable=False),
+        sqlite_strict=True,
+        sqlite_with_rowid=False,
+    )
+    op.create_table(
+        "audit_tree",
+        sa.Column("id", number, primary_key=True, autoincrement=False),
+        sa.Column("size", number, nullable=False),
+        sa.Column("swept_id", number, nullable=False),
+        sa.Column("swept_size", number, nullable=False),
+        sa.Column("edge", blob, nullable=False),
+        sqlite_strict=True,
+    )
+    op.create_table(
+        "audit_checkpoints",
+        sa.Column("size", number, primary_key=True, autoincrement=False),
+        sa.Column("at", number, nullable=False),
+        sa.Column("note", sa.Text(), nullable=False),
         sqlite_strict=True,
     )
