@@ -50,6 +50,11 @@ REVEALING_FILES = frozenset(
         "src/mysafe/services/principals.py",
         "src/mysafe/services/registry.py",
         "src/mysafe/services/root/kit.py",
+        "src/mysafe/services/sign_in/entrance.py",
+        "src/mysafe/services/sign_in/links.py",
+        "src/mysafe/services/sign_in/payloads.py",
+        "src/mysafe/services/sign_in/second_factor.py",
+        "src/mysafe/services/writes/sign_in.py",
         "src/mysafe/services/accounts/passwords.py",
         "src/mysafe/services/accounts/users.py",
     }

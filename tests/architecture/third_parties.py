@@ -20,6 +20,7 @@ HOMES: dict[str, tuple[str, ...]] = {
         "src/mysafe/server/api/description/",
         "src/mysafe/server/api/manage/",
         "src/mysafe/services/payloads.py",
+        "src/mysafe/services/sign_in/payloads.py",
     ),
     "opentelemetry": ("src/mysafe/server/observing/spans.py",),
     "pkcs11": ("src/mysafe/crypto/root_key/devices/pkcs11_token.py",),

@@ -95,7 +95,7 @@ def enter(uow: UnitOfWork, entrance: Entrance) -> Entered:
 
 def new_session(uow: UnitOfWork, user: User, address: str, agent: str, *, is_complete: bool) -> Entered:
     """Make a session of a user who has just given the password."""
-    now = uow.principals.now
+    now = uow.principals.steady_now
     token = new_session_token()
     session = WebSession(
         SessionId(0),
@@ -130,7 +130,7 @@ def in_session(token: SecretText | None, *, is_complete: bool = True) -> Identif
         found = signed_in(principals, token)
         if found is None or found.user is None:
             raise NotAuthenticated(was_sent=True)
-        is_good = found.is_good(principals.now) and found.session.is_complete is is_complete
+        is_good = found.is_good(principals.steady_now) and found.session.is_complete is is_complete
         return Identity(_actor(found.user), None if is_good else NotAuthenticated(was_sent=True))
 
     return identify
@@ -152,7 +152,7 @@ def session_of(uow: UnitOfWork, token: SecretText) -> WebSession:
 def touch(uow: UnitOfWork, token: SecretText) -> WebSession:
     """Return the session of the actor; from time to time it notes that it is used."""
     session = session_of(uow, token)
-    if uow.principals.now - session.seen_at < TOUCH_SECONDS:
+    if uow.principals.steady_now - session.seen_at < TOUCH_SECONDS:
         return session
     return uow.registry.sign_in.touch_session(session)
 
@@ -160,7 +160,9 @@ def touch(uow: UnitOfWork, token: SecretText) -> WebSession:
 def prove(uow: UnitOfWork, token: SecretText) -> WebSession:
     """Note that the actor has just given the password again (R-AUTH-10); the session goes on under the same token."""
     session = session_of(uow, token)
-    return uow.registry.sign_in.change_session(replace(session, proved_at=uow.principals.now), Action.SESSION_PROVE)
+    return uow.registry.sign_in.change_session(
+        replace(session, proved_at=uow.principals.steady_now), Action.SESSION_PROVE
+    )
 
 
 def _myself(uow: UnitOfWork) -> User:

@@ -43,7 +43,7 @@ def make(uow: UnitOfWork, username: str) -> NewLink:
     purpose = LinkPurpose.INVITATION if writes.hash_of(user) is None else LinkPurpose.RESET
     seconds = FIRST_LINK_SECONDS if uow.actor.is_operator else LINK_SECONDS[purpose]
     token = new_link_token()
-    link = Link(LinkId(0), 0, user.id, purpose, b"", user.auth_epoch, 0, uow.principals.now + seconds)
+    link = Link(LinkId(0), 0, user.id, purpose, b"", user.auth_epoch, 0, uow.principals.steady_now + seconds)
     return NewLink(writes.add_link(link, token, user.username), token, user.username)
 
 
@@ -61,7 +61,7 @@ def by_link(token: SecretText) -> Identify:
         user = None if link is None else principals.user(link.user_id)
         if link is None or user is None:
             raise NotAuthenticated(was_sent=True)
-        is_good = user.is_active and user.auth_epoch == link.auth_epoch and principals.now < link.expires_at
+        is_good = user.is_active and user.auth_epoch == link.auth_epoch and principals.steady_now < link.expires_at
         actor = Actor(user.id, AccessKeyId(0))
         return Identity(actor, None if is_good else NotAuthenticated(was_sent=True))
 

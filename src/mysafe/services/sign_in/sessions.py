@@ -12,7 +12,7 @@ from mysafe.services.unit_of_work import UnitOfWork
 def list_own(uow: UnitOfWork) -> list[WebSession]:
     """Return the actor's sessions that are alive, the newest first."""
     uow.registry.permit(Action.SESSION_LIST)
-    now = uow.principals.now
+    now = uow.principals.steady_now
     sessions = uow.principals.sessions_of(uow.actor.user_id)
     return [one for one in reversed(sessions) if one.is_complete and now < one.expires_at]
 
