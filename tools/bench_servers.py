@@ -75,13 +75,19 @@ class Server:
 
 
 class Installation:
-    """A vault in a directory, set up by the commands an operator would type."""
+    """A vault in a directory, set up by the commands an operator would type. `variables` are more settings."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, variables: dict[str, str] | None = None) -> None:
         unlimited = {"MYSAFE_REQUESTS_PER_SECOND": "0"}  # one user makes all the requests of a measurement
-        self._environment = {**os.environ, "MYSAFE_DATA": str(directory / "data"), **unlimited}
+        self._environment = {**os.environ, "MYSAFE_DATA": str(directory / "data"), **unlimited, **(variables or {})}
         self.command("init")
         self.server = Server([*COMMAND, "serve", "--port", "{port}"], self._environment, directory / "serve.log")
+
+    def recorder(self, file: Path) -> Server:
+        """Return a server of the same vault that writes to a file what it asks of PostgreSQL."""
+        script = str(Path(__file__).with_name("bench_recorder.py"))
+        command = [sys.executable, script, str(file), "serve", "--port", "{port}"]
+        return Server(command, self._environment, file.with_suffix(".log"))
 
     def command(self, *arguments: str) -> str:
         """Run a command to its end and return what it printed."""

@@ -1,25 +1,34 @@
 # SPDX-License-Identifier: Apache-2.0
 """The composition root: settings in, a running vault out. The only place that knows every room."""
 
-import ctypes
 import gc
-import resource
 import signal
 import ssl
-import sys
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 
 import uvicorn
 
+from mysafe import hardening
 from mysafe.config import Settings
 from mysafe.crypto.aead import SealBroken
+from mysafe.crypto.root_key.handed import HandedRoot
 from mysafe.crypto.root_key.provider import RootKeyRefused
+from mysafe.domain.actions import Action
 from mysafe.domain.errors import Sealed
 from mysafe.domain.files import FileBounds
-from mysafe.making import InitRefused, alone_in
-from mysafe.opening import begin_unsealing, checkpoint_file, file_shelf, is_opened_by_people, open_vault, root_provider
+from mysafe.making import InitRefused, alone_in, alone_with
+from mysafe.opening import (
+    begin_unsealing,
+    checkpoint_file,
+    database_path,
+    file_shelf,
+    is_opened_by_people,
+    open_handed,
+    open_vault,
+    root_provider,
+)
 from mysafe.protocol.compatibility import Compatibility
 from mysafe.server.api.admission import Admission, Rates
 from mysafe.server.api.call import Answer
@@ -33,16 +42,21 @@ from mysafe.server.observing.tally import TransferTally
 from mysafe.server.observing.traces import TracesRefused
 from mysafe.server.origin import Proxies
 from mysafe.server.routes import OPEN_OPERATIONS, OPERATIONS, Routes
-from mysafe.server.sealing.control import ControlRefused, ControlSocket
-from mysafe.server.sealing.custodian import Custodian, Served, Worker
-from mysafe.server.sealing.gate import Gate
+from mysafe.server.sealing.control import ControlListener, ControlRefused, ControlSocket
+from mysafe.server.sealing.custodian import Custodian, Served, record
+from mysafe.server.sealing.gate import Gate, OpenApi
+from mysafe.server.workers.foreman import Duty, Foreman, obey
+from mysafe.server.workers.listening import Listeners
 from mysafe.services import health
-from mysafe.services.audit_tree.background import AuditKeeper
 from mysafe.services.audit_tree.checkpoints import Checkpoints
 from mysafe.services.audit_tree.sequencer import Sequencer
 from mysafe.services.audit_tree.starting import RollbackDetected, check_start
+from mysafe.services.background.chores import Chore
+from mysafe.services.background.expired_tokens import ExpiredTokens
+from mysafe.services.background.rounds import Rounds
 from mysafe.services.files.collector import Collector
 from mysafe.services.keys import KeysRefused
+from mysafe.services.root.unsealing import Unsealing
 from mysafe.services.rotation.epochs import RotationRefused
 from mysafe.services.rotation.pulse import Pulse
 from mysafe.services.vault import Vault
@@ -54,9 +68,6 @@ Application = Callable[..., Awaitable[None]]
 
 GC_THRESHOLDS = (100_000, 20, 20)
 """Look for cycles rarely: a request makes hardly any, and looking took a fifth of its time (measured)."""
-
-PR_SET_DUMPABLE = 4
-"""Option of prctl(2)."""
 
 
 class StartRefused(Exception):
@@ -140,13 +151,21 @@ def sealed_gate(settings: Settings) -> Gate:
     return Gate(refuse)
 
 
-Beside = Callable[[Vault], Sequence[Worker]]
-"""Begin what is done besides serving, as long as the vault is open."""
+Beside = Callable[[Vault], Sequence[Chore]]
+"""Return further chores of a server, while its vault is open."""
 
 
-def nothing(vault: Vault) -> Sequence[Worker]:
-    """Do nothing besides serving."""
+def nothing(vault: Vault) -> Sequence[Chore]:
+    """Return no further chore."""
     return ()
+
+
+def rounds(vault: Vault, settings: Settings, sequencer: Sequencer, beside: Beside) -> Rounds:
+    """Begin the background work of an open vault: the one list of it (decision 0020)."""
+    collector = Collector(vault, file_shelf(vault, settings))
+    if not vault.engine.is_shared:
+        collector.begin_alone()
+    return Rounds(vault.engine.leadership(), (collector, ExpiredTokens(vault), sequencer, *beside(vault)))
 
 
 def audit_sequencer(vault: Vault, settings: Settings) -> Sequencer:
@@ -154,20 +173,33 @@ def audit_sequencer(vault: Vault, settings: Settings) -> Sequencer:
     return Sequencer(vault, Checkpoints(vault, checkpoint_file(settings), settings.audit_checkpoint_seconds))
 
 
-def custodian(settings: Settings, gate: Gate, beside: Beside = nothing, watching: Watching | None = None) -> Custodian:
-    """Return what opens and seals the vault behind a gate, while somebody may be `watching`."""
+def custodian(
+    settings: Settings,
+    gate: Gate,
+    beside: Beside = nothing,
+    watching: Watching | None = None,
+    handed: HandedRoot | None = None,
+) -> Custodian[OpenApi]:
+    """Return what opens and seals the vault behind a gate, while somebody may be `watching`.
+
+    With a root key that was `handed` over, nobody has to type anything.
+    """
 
     def serve_it(vault: Vault) -> Served:
         check_start(vault, checkpoint_file(settings))  # before anything is begun
-        collector = Collector(vault, file_shelf(vault, settings), is_alone=not vault.engine.is_shared)
-        audit = AuditKeeper(audit_sequencer(vault, settings))
+        sequencer = audit_sequencer(vault, settings)
         # What the others still record at their end becomes part of the audit tree, too.
-        workers: tuple[Worker, ...] = (collector, Pulse(vault, root_provider(settings)), *beside(vault), audit)
+        workers = (rounds(vault, settings, sequencer, beside), Pulse(vault, root_provider(settings)), sequencer)
         tally = None if watching is None else watching.opened(vault)
         return Served(vault, asgi_app(vault, settings, tally=tally), workers)
 
-    begin = partial(begin_unsealing, settings) if is_opened_by_people(settings) else None
-    return Custodian(gate, serve_it, partial(open_vault, settings), begin, REFUSALS)
+    if handed is not None:
+        return Custodian(gate, serve_it, partial(open_handed, settings, handed), None, REFUSALS)
+    return Custodian(gate, serve_it, partial(open_vault, settings), _unsealing(settings), REFUSALS)
+
+
+def _unsealing(settings: Settings) -> Callable[[], Unsealing] | None:
+    return partial(begin_unsealing, settings) if is_opened_by_people(settings) else None
 
 
 def web_server(
@@ -176,7 +208,7 @@ def web_server(
     *,
     tally: ConnectionTally | None = None,
     on_ending: Callable[[], None] = nobody,
-) -> uvicorn.Server:
+) -> EndingServer:
     """Return the web server, ready to run. It adds no header of its own and trusts no forwarded one.
 
     `tally` counts its connections; `on_ending` is called when it was told to end, before it stops serving.
@@ -216,11 +248,17 @@ def serve(settings: Settings, beside: Beside = nothing, last_backups: LastBackup
     if clock.state is health.State.UNSAFE:
         raise StartRefused(f"the clock is wrong: {clock.text}")
     log_to_stderr()
-    _harden()
+    hardening.harden()
+    if settings.workers > 1:
+        return _serve_by_workers(settings, beside, last_backups)
     if settings.is_on_postgresql or not settings.data.is_dir():
         # It says what is missing; and other servers may serve the same database.
         return _serve(settings, beside, last_backups)
-    with alone_in(settings.data, StartRefused(f"another server serves the vault in {settings.data}")):
+    database = database_path(settings)
+    with (
+        alone_in(settings.data, StartRefused(f"another server serves the vault in {settings.data}")),
+        alone_with(database, StartRefused(f"another server serves the vault of {database}")),
+    ):
         return _serve(settings, beside, last_backups)
 
 
@@ -230,12 +268,7 @@ def _serve(settings: Settings, beside: Beside, last_backups: LastBackups) -> int
     keeper = custodian(settings, gate, beside, watching)
     keeper.start()
     try:
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, _noticed)  # uvicorn stops on them, then raises them again
-        gc.collect()
-        gc.freeze()
-        gc.set_threshold(*GC_THRESHOLDS)
-        server = web_server(watching.application, settings, tally=watching.connections, on_ending=gate.prepare_to_end)
+        server = _prepared_server(gate, settings, watching)
         control = ControlSocket(settings.data, keeper.handle)
         try:
             with watching.shown(last_backups):
@@ -247,12 +280,76 @@ def _serve(settings: Settings, beside: Beside, last_backups: LastBackups) -> int
     return 0 if server.started else 1
 
 
+def _prepared_server(gate: Gate, settings: Settings, watching: Watching) -> EndingServer:
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _noticed)  # uvicorn stops on them, then raises them again
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(*GC_THRESHOLDS)
+    return web_server(watching.application, settings, tally=watching.connections, on_ending=gate.prepare_to_end)
+
+
 def _noticed(number: int, frame: object) -> None:
     """Let the server's own handler do the work."""
 
 
-def _harden() -> None:
-    """Keep secrets out of core files, and other processes of the same user out of this one's memory."""
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(PR_SET_DUMPABLE, 0, 0, 0, 0)
+class _Handed:
+    """An open vault as the foreman of several workers has it: nothing but the root key, for those that serve."""
+
+    def __init__(self, settings: Settings, vault: Vault) -> None:
+        self._settings = settings
+        self.api = vault.keychain.handed(settings.root_provider)
+        vault.close()  # what is forked has one thread
+
+    def record(self, action: Action) -> None:
+        """Record that the vault is sealed."""
+        vault = open_handed(self._settings, self.api)
+        try:
+            record(vault, action)
+        finally:
+            vault.close()
+
+    def close(self) -> None:
+        """Do nothing: the vault is closed."""
+
+
+def _serve_by_workers(settings: Settings, beside: Beside, last_backups: LastBackups) -> int:
+    """Keep several processes that serve; each of them returns from here as well, at its own end."""
+    if not settings.is_on_postgresql:
+        raise StartRefused(
+            "a SQLite vault is served by one process: set workers to 1,"
+            " or move the vault to PostgreSQL with mysafe migrate-database"
+        )
+    try:
+        listeners = Listeners(settings.host, settings.port, settings.workers)
+    except OSError as error:
+        raise StartRefused(f"cannot listen on {settings.host} port {settings.port}: {error.strerror}") from None
+    foreman: Foreman[HandedRoot] = Foreman(settings.workers, listeners)
+    begin = _unsealing(settings)
+    keeper = Custodian(foreman, partial(_Handed, settings), partial(open_vault, settings), begin, REFUSALS)
+    keeper.start()
+    control = ControlListener(settings.data, keeper.handle)
+    outcome = foreman.run(control)
+    if isinstance(outcome, Duty):
+        return _work(settings, beside, last_backups, outcome)
+    control.close()
+    keeper.close()
+    foreman.dismiss()
+    return outcome
+
+
+def _work(settings: Settings, beside: Beside, last_backups: LastBackups, duty: Duty[HandedRoot]) -> int:
+    """Serve as one of several workers."""
+    gate = sealed_gate(settings)
+    watching = Watching(settings, gate, duty.number)
+    keeper = custodian(settings, gate, beside, watching, duty.api)
+    if duty.api is not None:
+        keeper.start()
+    try:
+        server = _prepared_server(gate, settings, watching)
+        obey(server, duty.tell_ready)
+        with watching.shown(last_backups):
+            server.run(duty.sockets)
+    finally:
+        keeper.close()
+    return 0 if server.started else 1

@@ -26,7 +26,7 @@ from mysafe.services.backup import restoring, taking
 from mysafe.services.backup.archive import DATABASE, BackupRefused
 from mysafe.services.backup.opening import Opened
 from mysafe.services.backup.restoring import Opening, Unpacked
-from mysafe.services.backup.schedule import Schedule, Scheduler
+from mysafe.services.backup.schedule import DailyBackup, Schedule
 from mysafe.services.backup.streams import scratch, sync_directory
 from mysafe.services.backup.taking import Sealing, Source, Taken
 from mysafe.services.vault import Vault
@@ -249,8 +249,8 @@ def schedule(settings: Settings) -> Schedule | None:
     return Schedule(settings.backup_directory, settings.backup_at, settings.backup_keep)
 
 
-def schedulers(settings: Settings, vault: Vault) -> tuple[Scheduler, ...]:
-    """Begin to take the backups of the schedule, if there is one, as long as a vault is open."""
+def chores(settings: Settings, vault: Vault) -> tuple[DailyBackup, ...]:
+    """Return the chore of taking the backups of the schedule, if there is one, while a vault is open."""
     planned = schedule(settings)
     if planned is None:
         return ()
@@ -262,7 +262,7 @@ def schedulers(settings: Settings, vault: Vault) -> tuple[Scheduler, ...]:
             _set_apart(path)
             raise BackupRefused(lost_contents(taken.lost))
 
-    return (Scheduler(planned, take_one),)
+    return (DailyBackup(planned, take_one),)
 
 
 def _set_apart(path: Path) -> None:

@@ -80,7 +80,26 @@ def initialise(
 @contextmanager
 def alone_in(data: Path, otherwise: Exception) -> Iterator[None]:
     """Keep out every other `init` or `serve` of this directory; raise `otherwise` if one is at work."""
-    descriptor = os.open(data, os.O_RDONLY | os.O_DIRECTORY)
+    with _locked(os.open(data, os.O_RDONLY | os.O_DIRECTORY), otherwise):
+        yield
+
+
+@contextmanager
+def alone_with(database: Path, otherwise: Exception) -> Iterator[None]:
+    """Keep out every other `serve` of a SQLite file, by whatever name; commands on it go on working beside.
+
+    It must outlast every connection to the file: when any descriptor of it is closed, SQLite loses its own locks.
+    Raises `otherwise` if another one is at work.
+    """
+    if not database.is_file():
+        yield  # whoever opens it says what is missing
+        return
+    with _locked(os.open(database, os.O_RDONLY), otherwise):
+        yield
+
+
+@contextmanager
+def _locked(descriptor: int, otherwise: Exception) -> Iterator[None]:
     try:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

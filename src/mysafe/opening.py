@@ -9,6 +9,7 @@ from pathlib import Path
 
 from mysafe.config import Settings
 from mysafe.crypto.root_key.catalogue import PEOPLES, Means, NewProvider, make_provider, new_provider
+from mysafe.crypto.root_key.handed import HandedRoot
 from mysafe.crypto.root_key.key_file import find_key_file
 from mysafe.crypto.root_key.passphrase import AskSecret
 from mysafe.crypto.root_key.private_file import read_secret_line
@@ -90,6 +91,19 @@ def open_vault(settings: Settings, *, clock: Clock = time.time, provider: RootKe
     retention = Retention(settings.items_versions_kept_days, settings.items_erase_after_days)
     node = f"{os.uname().nodename}:{os.getpid()}"
     return Vault(engine, keychain, clock=clock, node=node, key_rules=rules, retention=retention)
+
+
+def open_handed(settings: Settings, handed: HandedRoot) -> Vault:
+    """Open a vault with the root key that another process handed over; errors as for `open_vault`.
+
+    If the root key was changed since, the provider of the settings is asked, where it is not people.
+    """
+    try:
+        return open_vault(settings, provider=handed)
+    except key_ceremony.KeysRefused:
+        if is_opened_by_people(settings):
+            raise
+    return open_vault(settings)
 
 
 def read_slots(settings: Settings) -> list[Slot]:

@@ -15,12 +15,13 @@ import pytest
 
 from mysafe.audit.tree import Edge
 from mysafe.domain.errors import VaultError
-from mysafe.services.audit_tree.background import AuditKeeper
 from mysafe.services.audit_tree.checkpoint_file import CheckpointFile
 from mysafe.services.audit_tree.checkpoints import Checkpoints
 from mysafe.services.audit_tree.sequencer import PAUSE_SECONDS, REST_SECONDS, Sequencer
+from mysafe.services.background.rounds import Rounds
 from mysafe.storage import audit_tree
 from mysafe.storage.audit_tree import Growth, Leaf, TreeState
+from mysafe.storage.engine import Alone
 from mysafe.storage.postgres import late_writers
 from tests.audit.scene import COLUMNS, AuditScene
 
@@ -175,14 +176,16 @@ def test_a_number_that_nobody_committed_is_no_hole(scene: AuditScene) -> None:
     assert scene.faults() == []
 
 
-def test_a_keeper_appends_and_signs_until_it_is_closed(scene: AuditScene) -> None:
-    keeper = AuditKeeper(Sequencer(scene.vault, Checkpoints(scene.vault, scene.file, 3600)))
+def test_as_a_chore_it_appends_and_signs_and_once_more_at_the_end(scene: AuditScene) -> None:
+    sequencer = Sequencer(scene.vault, Checkpoints(scene.vault, scene.file, 3600))
+    rounds = Rounds(Alone(), (sequencer,))
     waiting = threading.Event()
     for _ in range(200):
         if scene.file.path.exists() or waiting.wait(0.05):
             break
     scene.act(3)
-    keeper.close()
+    for worker in (rounds, sequencer):  # in this order, as a server does it
+        worker.close()
     assert [note.checkpoint.size for note in scene.file.read().notes] == [1, 4]
     assert (scene.size, scene.verify().pending, scene.faults()) == (4, 0, [])
 

@@ -42,7 +42,7 @@ class Node:
         self._log = directory / "server.log"
         self.port = free_port()
         self._environ = {
-            **{name: value for name, value in os.environ.items() if name != "MYSAFE_TEST_DATABASE"},
+            **os.environ,
             **UNTHROTTLED,
             **{name: deployed[name] for name in NOTED},
             "MYSAFE_TRUSTED_PROXIES": "127.0.0.1",

@@ -105,6 +105,7 @@ def _exposure(path: Path) -> float:
 CONFINED = [sys.executable, "-m", "tests.deploy.no_new_code", *COMMAND[1:], "serve"]
 
 
+@pytest.mark.deploy
 def test_the_server_serves_where_memory_cannot_become_code(tmp_path: Path) -> None:
     installation = Installation(tmp_path, CONFINED)
     installation.command("user", "add", "owner")
@@ -116,6 +117,7 @@ def test_the_server_serves_where_memory_cannot_become_code(tmp_path: Path) -> No
     assert installation.stop() == 0
 
 
+@pytest.mark.deploy
 def test_control_in_that_process_no_page_becomes_code() -> None:
     code = (
         "import ctypes, mmap; page = mmap.mmap(-1, 4096); libc = ctypes.CDLL(None, use_errno=True);"

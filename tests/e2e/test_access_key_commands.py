@@ -24,8 +24,8 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
 
 
 def attempt(served: Installation, *arguments: str) -> tuple[int, str, str]:
-    command = [*COMMAND, "access-key", *arguments, "--data", str(served.data)]
-    done = subprocess.run(command, capture_output=True, check=False)
+    command = [*COMMAND, "access-key", *arguments]
+    done = subprocess.run(command, env=served.variables(), capture_output=True, check=False)
     return done.returncode, done.stdout.decode(), done.stderr.decode()
 
 

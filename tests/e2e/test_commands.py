@@ -24,7 +24,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
 
 def attempt(installation: Installation, *arguments: str, stdin: bytes = b"") -> tuple[int, str, str]:
     done = subprocess.run(
-        [*COMMAND, *arguments, "--data", str(installation.data)], input=stdin, capture_output=True, check=False
+        [*COMMAND, *arguments], env=installation.variables(), input=stdin, capture_output=True, check=False
     )
     return done.returncode, done.stdout.decode(), done.stderr.decode()
 
@@ -178,7 +178,8 @@ def test_an_entry_cannot_move_the_cursor(served: Installation) -> None:
 
 def test_a_reader_that_goes_away_is_no_fault(served: Installation) -> None:
     tail = subprocess.Popen(
-        [*COMMAND, "audit", "tail", "--json", "--lines", "10000", "--data", str(served.data)],
+        [*COMMAND, "audit", "tail", "--json", "--lines", "10000"],
+        env=served.variables(),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

@@ -11,7 +11,11 @@ import time
 from http.client import HTTPConnection
 from pathlib import Path
 
+import pytest
+
 from tests.support.process import free_port
+
+pytestmark = pytest.mark.sqlite("the demo vault is on SQLite")
 
 CHECKOUT = Path(__file__).parents[2]
 

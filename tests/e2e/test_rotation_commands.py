@@ -3,7 +3,6 @@
 
 import json
 import re
-import shutil
 import subprocess
 from pathlib import Path
 
@@ -21,6 +20,7 @@ from mysafe.services.keys import KeysRefused
 from mysafe.services.rotation import epochs
 from mysafe.services.rotation.pulse import Pulse
 from mysafe.services.vault import Vault
+from tests.support import databases
 from tests.support.process import COMMAND
 
 
@@ -29,11 +29,17 @@ class Place:
 
     def __init__(self, directory: Path) -> None:
         self.data = directory / "data"
+        self.database = databases.chosen()
         assert self.run("init")[0] == 0
 
     def run(self, *arguments: str) -> tuple[int, str, str]:
+        options = [word for name, value in self.database.items() for word in (f"--{name}", str(value))]
         done = subprocess.run(
-            [*COMMAND, *arguments, "--data", str(self.data)], capture_output=True, text=True, check=False, timeout=60
+            [*COMMAND, *arguments, "--data", str(self.data), *options],
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=60,
         )
         return done.returncode, done.stdout, done.stderr
 
@@ -43,7 +49,7 @@ class Place:
         return out
 
     def settings(self, **others: object) -> Settings:
-        return load_settings({"data": self.data, **others}, {}, None)
+        return load_settings({"data": self.data, **self.database, **others}, {}, None)
 
     def opens(self, provider: RootKeyProvider | None = None, **others: object) -> bool:
         try:
@@ -71,10 +77,8 @@ def test_epochs_are_listed_with_state_time_and_what_uses_them(place: Place) -> N
 
 
 def test_an_old_copy_of_the_database_does_not_open_with_the_new_key(place: Place, tmp_path: Path) -> None:
-    new, copy = tmp_path / "new.key", tmp_path / "copy.db"
-    shutil.copy(place.data / "vault.db", copy)
+    new, of_copy = tmp_path / "new.key", databases.copied(place.settings(), tmp_path)
     place.done("rotate-keys", "--root", "--new-key-file", str(new))
-    of_copy = f"sqlite:///{copy}"
     assert place.opens(key_file=new)
     assert not place.opens(key_file=new, database=of_copy)
     assert not place.opens()

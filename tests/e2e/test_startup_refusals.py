@@ -5,16 +5,16 @@ import os
 import shutil
 import signal
 import socket
-import sqlite3
 import subprocess
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
 
+from mysafe.config import Settings, load_settings
+from tests.support import databases
 from tests.support.process import COMMAND, free_port
 
 EVERYWHERE = "0.0.0.0"  # noqa: S104  # it is refused
@@ -25,12 +25,17 @@ class Place:
     """A copy of an installation that a case may spoil, and what the case adds to a command."""
 
     folder: Path
+    address: object = None
     environ: dict[str, str] = field(default_factory=dict)
     arguments: list[str] = field(default_factory=list)
 
     @property
     def data(self) -> Path:
         return self.folder / "data"
+
+    @property
+    def settings(self) -> Settings:
+        return load_settings({"data": self.data, "database": self.address}, {}, None)
 
     @property
     def database(self) -> Path:
@@ -44,7 +49,7 @@ class Place:
         kept = {name: value for name, value in os.environ.items() if not name.startswith("MYSAFE_")}
         return subprocess.Popen(
             [*COMMAND, *command, *self.arguments],
-            env={**kept, "MYSAFE_DATA": str(self.data), **self.environ},
+            env={**kept, "MYSAFE_DATA": str(self.data), "MYSAFE_DATABASE": str(self.address or ""), **self.environ},
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
@@ -56,17 +61,22 @@ class Place:
         return process.returncode, out, err
 
 
+def new_place(folder: Path) -> Place:
+    return Place(folder, databases.chosen().get("database"))
+
+
 @pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("made")
-    status, _, err = Place(folder).run("init")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Place:
+    place = new_place(tmp_path_factory.mktemp("made"))
+    status, _, err = place.run("init")
     assert status == 0, err
-    return folder
+    return place
 
 
 @pytest.fixture
-def place(made: Path, tmp_path: Path) -> Place:
-    return Place(Path(shutil.copytree(made, tmp_path / "place")))
+def place(made: Place, tmp_path: Path) -> Place:
+    address = databases.copied(made.settings, tmp_path) if databases.IS_ON_POSTGRESQL else None
+    return Place(Path(shutil.copytree(made.folder, tmp_path / "place")), address)
 
 
 def answers(port: int) -> bool:
@@ -104,13 +114,27 @@ def test_a_correct_installation_passes_the_examination(place: Place) -> None:
 
 
 def _newer_schema(place: Place) -> None:
-    with sqlite3.connect(place.database) as connection:
-        assert connection.execute("UPDATE alembic_version SET version_num = '9999'").rowcount == 1
-    connection.close()
+    with databases.beside(place.settings) as connection:
+        connection.execute("UPDATE alembic_version SET version_num = '9999'")
+        assert connection.changes() == 1
 
 
 def _damage(place: Place) -> None:
     place.database.write_bytes(b"no database at all" * 1000)
+
+
+def _another_program(place: Place) -> None:
+    with databases.beside(place.settings) as connection:
+        connection.execute("DROP TABLE alembic_version")
+
+
+def _no_vault(place: Place) -> None:
+    with databases.beside(place.settings) as connection:
+        connection.execute("DELETE FROM vault")
+
+
+def _nobody_there(place: Place) -> None:
+    place.address = f"postgresql://mysafe@/v?host={place.folder}"
 
 
 def _another_key(place: Place) -> None:
@@ -130,16 +154,26 @@ def _settings_for_all(place: Place) -> None:
     place.environ["MYSAFE_CONFIG"] = str(file)
 
 
-REFUSED: dict[str, tuple[Callable[[Place], object], str]] = {
+Case = tuple[Callable[[Place], object], str]
+
+OF_SQLITE: dict[str, Case] = {
+    "a database that others can read": (lambda place: place.database.chmod(0o644), "vault.db"),
+    "no database": (lambda place: place.database.unlink(), "vault.db"),
+    "a file that is no database": (_damage, "database"),
+}
+OF_POSTGRESQL: dict[str, Case] = {
+    "a server that does not answer": (_nobody_there, "cannot be reached"),
+}
+REFUSED: dict[str, Case] = {
+    **(OF_POSTGRESQL if databases.IS_ON_POSTGRESQL else OF_SQLITE),
     "a key that others can read": (lambda place: place.key.chmod(0o644), "data.key"),
     "a key that the group can read": (lambda place: place.key.chmod(0o640), "data.key"),
     "no key": (lambda place: place.key.unlink(), "data.key"),
     "a short key": (lambda place: place.key.write_bytes(b"short"), "data.key"),
     "a symbolic link for a key": (_symbolic_key, "data.key"),
     "another key": (_another_key, "does not open this vault"),
-    "a database that others can read": (lambda place: place.database.chmod(0o644), "vault.db"),
-    "no database": (lambda place: place.database.unlink(), "vault.db"),
-    "a file that is no database": (_damage, "database"),
+    "a database without a vault": (_no_vault, "no vault"),
+    "tables of another program": (_another_program, "another program"),
     "a newer schema": (_newer_schema, "the schema 9999"),
     "settings that others can read": (_settings_for_all, "chmod 640"),
     "an unknown setting": (lambda place: place.environ.update(MYSAFE_HOTS="x"), "unknown setting MYSAFE_HOTS"),
@@ -188,7 +222,7 @@ def test_the_examination_notices_an_open_data_directory(place: Place) -> None:
 
 
 def test_the_examination_notices_an_emptied_audit_log(place: Place) -> None:
-    with closing(sqlite3.connect(place.database)) as connection, connection:
+    with databases.beside(place.settings) as connection:
         connection.execute("DELETE FROM audit")
     status, out, err = place.run("doctor")
     assert (status, err) == (1, "")
@@ -214,20 +248,22 @@ def test_init_does_not_touch_what_is_there(place: Place) -> None:
     assert before
     status, out, err = place.run("init")
     assert (status, out) == (1, "")
-    assert "is not empty" in err
+    assert ("there is a vault in the database" if databases.IS_ON_POSTGRESQL else "is not empty") in err
     assert list(_each_thing(place.folder)) == before
 
 
 def test_init_makes_private_files(tmp_path: Path) -> None:
-    place = Place(tmp_path / "new")
+    place = new_place(tmp_path / "new")
     status, _, err = place.run("init")
     assert (status, err) == (0, "")
     modes = {path.relative_to(place.folder).as_posix(): path.stat().st_mode & 0o777 for path in place.folder.rglob("*")}
     assert modes["data"] == 0o700
-    assert modes["data.key"] == modes["data/vault.db"] == 0o600
+    assert modes["data.key"] == modes.get("data/vault.db", 0o600) == 0o600
+    assert ("data/vault.db" in modes) is not databases.IS_ON_POSTGRESQL
     assert all(mode & 0o077 == 0 for mode in modes.values()), modes
 
 
+@pytest.mark.sqlite("it names a file of SQLite")
 def test_init_takes_a_database_address(tmp_path: Path) -> None:
     place = Place(tmp_path / "new")
     place.folder.mkdir(mode=0o700)

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.databases import IS_ON_POSTGRESQL
 from tests.support.file_client import FILES, RAW, begin_upload, fields_header, stored_files
 from tests.support.process import Installation
 
@@ -146,4 +147,5 @@ def test_a_server_that_does_not_hang_up_is_found_out(scene: Scene) -> None:
     assert any(alarm.startswith("error: Cancel 2 running task(s)") for alarm in scene.alarms())
     scene.begin()
     assert scene.files() == [identifier]  # nothing is half visible even then
-    assert len(stored_files(scene.installation.data)) == 1
+    # On PostgreSQL another server may be uploading it: what is left over goes after a day.
+    assert len(stored_files(scene.installation.data)) == (2 if IS_ON_POSTGRESQL else 1)

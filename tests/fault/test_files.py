@@ -18,6 +18,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.databases import IS_ON_POSTGRESQL
 from tests.support.file_client import FILES, begin_upload, blocks, stored_files
 from tests.support.process import Installation, exchange
 
@@ -176,7 +177,8 @@ def test_a_killed_server_leaves_nothing_of_an_upload(place: Place) -> None:
         place.installation.kill()
     assert place.stored_mib() > 30, "there is nothing to collect"
     place.start()
-    wait_until(lambda: len(place.files()) == 1, "the upload was not collected")
+    if not IS_ON_POSTGRESQL:  # there another server may be uploading it: what is left over goes after a day
+        wait_until(lambda: len(place.files()) == 1, "the upload was not collected")
     listed = place.listed()
     assert isinstance(listed, list)
     assert [line["identifier"] for line in listed] == [kept]

@@ -12,20 +12,18 @@ import subprocess
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from functools import partial, partialmethod
+from functools import partial
 from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
 
-from mysafe.authz.decide import decide_on_item
-from mysafe.services import unit_of_work
 from mysafe.services.opened_rows import OpenedRows
-from mysafe.services.principals import Principals
 from tests.support.neighbour import neighbour
 from tests.support.process import COMMAND, Installation
 from tests.support.readings import READERS, READS_AFTER, History, Read, Reading, late_successes, race
+from tests.support.remembering import plant
 from tests.support.server import RunningServer, authorization
 
 REVOCATIONS = int(os.environ.get("REVOCATIONS", "2"))
@@ -185,7 +183,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
 def acknowledged_by_command(installation: Installation, *arguments: str) -> int:
     """Run a command and return the moment its first line came out, in nanoseconds of the monotonic clock."""
     command = [*COMMAND, *arguments, "--data", str(installation.data)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, env=installation._environment()) as process:
+    with subprocess.Popen(command, stdout=subprocess.PIPE, env=installation.variables()) as process:
         assert process.stdout is not None
         assert process.stdout.readline()
         acknowledged_at = time.monotonic_ns()
@@ -222,29 +220,9 @@ def test_the_checker_allows_what_was_under_way_and_nothing_later() -> None:
     assert late_successes(History([under_way, late, refused], 100)) == [late]
 
 
-class Remembered:
-    """A result that is kept for a second after it was last asked for: the fault this battery is about."""
-
-    def __init__(self, work: Callable[..., Any], key_of: Callable[..., object]) -> None:
-        self._work = work
-        self._key_of = key_of
-        self._known: dict[object, tuple[float, Any]] = {}
-
-    def __call__(self, *arguments: Any) -> Any:
-        key = self._key_of(*arguments)
-        until, value = self._known.get(key, (0.0, None))
-        if time.monotonic() > until:
-            value = self._work(*arguments)
-        self._known[key] = time.monotonic() + 1, value
-        return value
-
-
 @contextmanager
 def forgetful_of_nothing(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[RunningServer]:
-    session = Remembered(Principals.session, lambda principals, text: text)
-    monkeypatch.setattr(Principals, "session", partialmethod(session))
-    decide = Remembered(decide_on_item, lambda actor, action, meta, groups, ref: (actor, action, ref))
-    monkeypatch.setattr(unit_of_work, "decide_on_item", decide)
+    plant(monkeypatch.setattr)
     server = RunningServer(tmp_path)
     yield server
     server.close()

@@ -168,16 +168,14 @@ def test_a_rotation_that_is_killed_goes_on_from_there_and_no_request_fails(run: 
 def killed_before(run: Run, number: int) -> bool:
     """Run the command, to be killed before one of its transactions; return whether it came to that."""
     command = [sys.executable, "-m", "tests.support.dying_rotation", str(number)]
-    done = subprocess.run(
-        command, env={**os.environ, "MYSAFE_DATA": str(run.installation.data)}, capture_output=True, check=False
-    )
+    done = subprocess.run(command, env=run.installation.variables(), capture_output=True, check=False)
     assert done.returncode in {0, -signal.SIGKILL}, done.stderr
     return done.returncode != 0
 
 
 def killed_after(run: Run, seconds: float) -> bool:
     """Run the command and kill it after a while; return whether it still ran."""
-    with subprocess.Popen([*COMMAND, "rotate-keys", "--data", str(run.installation.data)]) as process:
+    with subprocess.Popen([*COMMAND, "rotate-keys"], env=run.installation.variables()) as process:
         try:
             process.wait(seconds)
         except subprocess.TimeoutExpired:

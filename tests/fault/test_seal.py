@@ -6,20 +6,31 @@ import gc
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
-from mysafe import app, making
+from mysafe import app, making, opening
 from mysafe.config import Settings, load_settings
 from mysafe.crypto.keyring import Keyring
-from mysafe.domain.errors import Sealed
+from mysafe.crypto.root_key.private_file import write_private
+from mysafe.domain.actions import Action
+from mysafe.domain.errors import NoSpace, Sealed
+from mysafe.domain.secret_text import SecretText
 from mysafe.protocol.compatibility import Compatibility
 from mysafe.server.api.errors import answer_to
 from mysafe.server.sealing.gate import Gate
+from mysafe.services import audit_trail
+from mysafe.services.authentication import local_operator
 from mysafe.services.keys import VaultKeys
+from mysafe.services.rotation import root_change
+from mysafe.services.rotation.root_change import NewSlots
+from mysafe.services.writes.root import RootWrites
+from tests.unit.crypto.root_key.scene import PASSPHRASE
 
 
 class SlowApi:
@@ -162,4 +173,55 @@ def test_what_the_socket_asks_for_is_answered_whatever_it_is(settings: Settings)
     answer = keeper.handle({"do": "unseal"})
     assert answer["is_open"] is False
     assert "key file" in answer["error"]
+    keeper.close()
+
+
+def test_a_full_disk_does_not_keep_the_vault_open_and_what_happened_is_recorded_later(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    making.initialise(settings)
+    keeper = app.custodian(settings, app.sealed_gate(settings))
+    keeper.start()
+
+    def refuse(self: RootWrites, action: Action, refusals: object = ()) -> None:
+        raise NoSpace
+
+    with monkeypatch.context() as patch:
+        patch.setattr(RootWrites, "record_sealing", refuse)
+        assert keeper.handle({"do": "seal"}) == {
+            "is_open": False,
+            "error": None,
+            "provider": "",
+            "given": 0,
+            "needed": 0,
+        }
+    assert keeper.handle({"do": "unseal"})["is_open"] is True
+    keeper.close()
+    vault = opening.open_vault(settings)
+    try:
+        entries = vault.run(local_operator, partial(audit_trail.tail, limit=20)).result()
+    finally:
+        vault.close()
+    assert any("was sealed, which could not be recorded: NoSpace" in entry.details.reason for entry in entries)
+
+
+def test_a_sealed_server_opens_with_what_belongs_to_a_root_key_that_is_newer(tmp_path: Path) -> None:
+    file = tmp_path / "passphrase"
+    write_private(file, f"{PASSPHRASE}\n".encode(), "file")
+    known = load_settings(
+        {"data": tmp_path / "data", "port": 0, "root_provider": "passphrase", "passphrase_file": file}, {}, None
+    )
+    making.initialise(known)
+    keeper = app.custodian(replace(known, passphrase_file=None), app.sealed_gate(known))
+    keeper.start()
+    assert "wrong passphrase" in keeper.handle({"do": "unseal", "secret": "not the passphrase at all"})["error"]
+    vault = opening.open_vault(known)
+    try:
+        provider = partial(opening.resealing_provider, known, ask=lambda what: SecretText(f"new {PASSPHRASE}"))
+        wanted = NewSlots(partial(opening.slot_opener, known), provider, None, are_renewed=True, are_dropped=False)
+        root_change.store(vault, root_change.prepare(vault, wanted))
+    finally:
+        vault.close()
+    assert keeper.handle({"do": "unseal", "secret": PASSPHRASE})["is_open"] is False
+    assert keeper.handle({"do": "unseal", "secret": f"new {PASSPHRASE}"})["is_open"] is True
     keeper.close()

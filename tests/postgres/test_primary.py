@@ -14,9 +14,11 @@ from mysafe.domain.errors import DatabaseUnreachable
 from mysafe.services import health
 from mysafe.storage import audit_log
 from mysafe.storage.engine import StorageRefused, Transaction
+from mysafe.storage.postgres.address import connection_text
 from mysafe.storage.postgres.connection import Connection, connect
 from mysafe.storage.postgres.engine import PostgresEngine
 from mysafe.storage.postgres.history import Past, Point, complaint_about
+from mysafe.storage.postgres.leadership import LeadershipByLock
 from mysafe.storage.postgres.server_state import ServerState
 from mysafe.storage.statements import Statement
 from private_postgres import Cluster
@@ -27,6 +29,8 @@ pytestmark = pytest.mark.postgres
 
 PATIENCE_SECONDS = 20
 _PORT = Statement("SELECT current_setting('port')")
+_LEADERS = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'"
+LONG_AGO = Point("", 0, 0)
 _STUCK = "SELECT pid FROM pg_stat_activity WHERE wait_event = 'SyncRep'"
 
 
@@ -158,6 +162,29 @@ def test_once_a_new_primary_is_known_no_connection_asks_the_old_one(servers: Pai
 def test_control_connections_to_both_stay_when_nobody_compares(servers: Pair, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Past, "is_over", lambda self, point: False)
     assert ports_in_use(servers) == {servers.primary.port, servers.standby.port}
+
+
+def locks_on_the_old_primary(servers: Pair) -> int:
+    """Let who leads learn of a new primary while the old one goes on; return how many then lead at the old one."""
+    text = connection_text(addresses(servers.standby, servers.primary), None)
+    past = Past()
+    leader = LeadershipByLock(text, past)
+    until(leader.is_held)
+    servers.promote()
+    connect(text, past).close()
+    until(lambda: (leader.is_held() and ask(servers.primary, _LEADERS) == 1) or not past.is_over(LONG_AGO))
+    found = int(str(ask(servers.standby, _LEADERS)))
+    leader.close()
+    return found
+
+
+def test_nobody_leads_at_an_old_primary_once_a_new_one_is_known(servers: Pair) -> None:
+    assert locks_on_the_old_primary(servers) == 0
+
+
+def test_control_who_does_not_compare_leads_on_at_the_old_one(servers: Pair, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Past, "is_over", lambda self, point: False)
+    assert locks_on_the_old_primary(servers) == 1
 
 
 def test_without_its_standby_a_primary_acknowledges_nothing_and_goes_on_when_it_is_back(servers: Pair) -> None:

@@ -32,8 +32,9 @@ def store(tx: Transaction) -> int:
 class Load:
     """Writers who go on whatever happens, and what they were told."""
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, *, patience: float = 20) -> None:
         self.engine = engine
+        self.patience = patience
         self.acknowledged: list[int] = []
         self.failures: list[tuple[float, Exception]] = []
         self._is_over = threading.Event()
@@ -59,7 +60,7 @@ class Load:
 
     def _until_more(self) -> None:
         """Wait for a hundred more acknowledgements."""
-        wanted, until = len(self.acknowledged) + 100, time.monotonic() + 20
+        wanted, until = len(self.acknowledged) + 100, time.monotonic() + self.patience
         while len(self.acknowledged) < wanted:
             assert time.monotonic() < until, "nothing is written any more"
             threading.Event().wait(0.01)
@@ -97,7 +98,7 @@ def test_control_an_engine_that_does_not_connect_again_is_found_out(
     cluster: Cluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     engine = PostgresEngine.create(cluster.address, connections=WRITERS)
-    load = Load(engine)
+    load = Load(engine, patience=LONGEST_ERRORS_SECONDS + 1)
     monkeypatch.setattr(lane.Lane, "_drop", lambda self: None)
     with pytest.raises(AssertionError, match="nothing is written any more"):
         load.during(partial(cluster.restart, "fast"))

@@ -8,6 +8,7 @@ at the rows beside the server, as somebody with the database would.
 import atexit
 import itertools
 import os
+import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from functools import cache
@@ -16,13 +17,14 @@ from typing import Any, Protocol
 
 import apsw
 import psycopg
+from psycopg import conninfo
 
 from mysafe.config import Settings
 from mysafe.storage.engine import Engine
 from mysafe.storage.postgres.engine import PostgresEngine
 from mysafe.storage.sqlite_lane import SqliteEngine
 
-CLUSTER = os.environ.get("MYSAFE_TEST_DATABASE")
+CLUSTER = os.environ.get("TEST_DATABASE")
 """Address of the database `postgres` of a cluster that is there for these tests alone. None: SQLite."""
 
 IS_ON_POSTGRESQL = CLUSTER is not None
@@ -47,11 +49,22 @@ def chosen() -> dict[str, object]:
 
 def new_database() -> str:
     """Return the address of a new database with the schema and no vault. Old ones are dropped at the end."""
-    template, name = _template(), f"vault_{os.getpid()}_{next(_numbers)}"
-    with _cluster() as cluster:
-        cluster.execute(f"CREATE DATABASE {name} TEMPLATE {template}")
-    _made.append(name)
+    return empty_database(f"TEMPLATE {_template()}")
+
+
+def empty_database(options: str = "") -> str:
+    """Return the address of a new database without a schema, made with `options`. It is dropped at the end."""
+    name = f"vault_{os.getpid()}_{next(_numbers)}"
+    _make(name, options)
     return address_of(name)
+
+
+def copied(settings: Settings, directory: Path) -> str:
+    """Return the address of a copy of a database that nobody uses. On SQLite it lies in a directory."""
+    if settings.is_on_postgresql:
+        return empty_database(f"TEMPLATE {conninfo.conninfo_to_dict(str(settings.database))['dbname']}")
+    shutil.copy(settings.data / "vault.db", directory / "copy.db")
+    return f"sqlite:///{directory / 'copy.db'}"
 
 
 def address_of(name: str) -> str:
@@ -67,14 +80,19 @@ def new_engine(directory: Path) -> Engine:
 @cache
 def _template() -> str:
     name = f"template_{os.getpid()}"
-    with _cluster() as cluster:
-        cluster.execute(f"CREATE DATABASE {name}")
+    _make(name, "")
     PostgresEngine.create(address_of(name), connections=2).close()
     with psycopg.connect(address_of(name), autocommit=True) as connection:
         connection.execute(_ZEROBLOB)
-    _made.append(name)
-    atexit.register(_drop_all)
     return name
+
+
+def _make(name: str, options: str) -> None:
+    with _cluster() as cluster:
+        cluster.execute(f"CREATE DATABASE {name} {options}")
+    if not _made and "TEST_DATABASE_GOES" not in os.environ:
+        atexit.register(_drop_all)
+    _made.append(name)
 
 
 def _drop_all() -> None:

@@ -20,6 +20,7 @@ class DyingEngine(Engine):
 
     def __init__(self, engine: Engine, number: int) -> None:
         self._engine = engine
+        self.is_shared = engine.is_shared  # type: ignore[misc]  # as the real one
         self._left = number
 
     def enqueue(self, unit: Unit) -> None:

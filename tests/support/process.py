@@ -8,7 +8,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from http.client import HTTPConnection
 from pathlib import Path
 
@@ -41,6 +41,7 @@ class Installation:
         environment: Mapping[str, str] | None = None,
         *,
         is_on_sqlite: bool = False,
+        is_made: bool = True,
     ) -> None:
         self.environment = dict(environment or {})
         self.data = directory / "data"
@@ -51,7 +52,8 @@ class Installation:
         self.port = free_port()
         self._serve = serve or [*COMMAND, "serve"]
         self._process: subprocess.Popen[bytes] | None = None
-        self.command("init")
+        if is_made:
+            self.command("init")
 
     def command(self, *arguments: str, stdin: str = "") -> str:
         """Run a command to its end and return its standard output."""
@@ -59,11 +61,11 @@ class Installation:
         assert status == 0, err
         return out
 
-    def attempt(self, *arguments: str, stdin: str = "") -> tuple[int, str, str]:
+    def attempt(self, *arguments: str, stdin: str = "", command: Sequence[str] = COMMAND) -> tuple[int, str, str]:
         """Run a command to its end and return its exit status, standard output and standard error."""
         done = subprocess.run(
-            [*COMMAND, *arguments],
-            env=self._environment(),
+            [*command, *arguments],
+            env=self.variables(),
             input=stdin,
             capture_output=True,
             text=True,
@@ -78,17 +80,26 @@ class Installation:
         self.port = free_port()  # only now: what was free a while ago may be taken
         with self.log.open("ab") as log:
             command = [*self._serve, "--port", str(self.port), *options]
-            self._process = subprocess.Popen(command, env=self._environment(), stdout=log, stderr=log)
+            self._process = subprocess.Popen(command, env=self.variables(), stdout=log, stderr=log)
         while not self._answers():
             assert self._process.poll() is None, "the server ended by itself"
             assert time.monotonic() - began < 30, "the server does not answer"
             time.sleep(0.02)
         return time.monotonic() - began
 
+    def serve_by(self, command: list[str]) -> None:
+        """Serve by another command from the next start on."""
+        self._serve = command
+
     @property
     def pid(self) -> int:
         assert self._process is not None
         return self._process.pid
+
+    def worked_seconds(self) -> float:
+        """Return how long the server's process has worked so far, on whichever processors it got."""
+        fields = Path(f"/proc/{self.pid}/stat").read_text().rpartition(") ")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
     def kill(self) -> None:
         """End the server as a power switch would, as far as processes go."""
@@ -134,19 +145,28 @@ class Installation:
         finally:
             connection.close()
 
+    def variables(self) -> dict[str, str]:
+        """Return the environment of its processes."""
+        own = {"MYSAFE_DATA": str(self.data), "TMPDIR": str(self._temporary)}
+        if self.settings.database is not None:
+            own["MYSAFE_DATABASE"] = self.settings.database
+        return {**os.environ, **UNTHROTTLED, **own, **self.environment}
+
+    def send(self, method: str, path: str, body: bytes, headers: Mapping[str, str]) -> int:
+        """Send bytes on a connection of their own and return the status."""
+        connection = HTTPConnection("127.0.0.1", self.port, timeout=20)
+        try:
+            connection.request(method, path, body, dict(headers))
+            return connection.getresponse().status
+        finally:
+            connection.close()
+
     def _answers(self) -> bool:
         try:
             self.call("GET", "/api")
         except OSError:
             return False
         return True
-
-    def _environment(self) -> dict[str, str]:
-        own = {"MYSAFE_DATA": str(self.data), "TMPDIR": str(self._temporary)}
-        if self.settings.database is not None:
-            own["MYSAFE_DATABASE"] = self.settings.database
-        environ = {name: value for name, value in os.environ.items() if name != "MYSAFE_TEST_DATABASE"}
-        return {**environ, **UNTHROTTLED, **own, **self.environment}
 
 
 def exchange(

@@ -24,6 +24,7 @@ from mysafe.domain.principals import UserDraft
 from mysafe.domain.secret_text import SecretText
 from mysafe.services.accounts import access_keys, groups, users
 from mysafe.services.authentication import local_operator
+from mysafe.services.clocks import SteadyClock
 from mysafe.services.unit_of_work import UnitOfWork
 from mysafe.services.vault import Vault
 from mysafe.storage.engine import Engine, EngineFigures, Unit
@@ -130,6 +131,7 @@ class RunningServer:
         self.clock = MovableClock()
         self.ticks = Ticks()
         self.vault: Vault = opening.open_vault(self.settings, clock=self.clock)
+        self.vault.steady = SteadyClock(self.clock)  # tests travel in time: nothing steps back there
         self.engine = FaultyEngine(self.vault.engine)
         self.vault.engine = self.engine
         self._names = (f"actor{number}" for number in itertools.count(1))

@@ -137,6 +137,7 @@ def test_an_empty_variable_is_not_set() -> None:
         ({"compat_mensagem": 1}, "true or false"),
         ({"database": "postgresql://mysafe:8jhfy@db/mysafe"}, "may not hold a password"),
         ({"database": "postgresql://db/mysafe?password=8jhfy"}, "may not hold a password"),
+        ({"database": "postgresql://db/mysafe?sslmode=verify-full&ssl%70assword=8jhfy"}, "may not hold a password"),
         ({"database_password_file": "/p"}, "only useful with a PostgreSQL database"),
         ({"database": "mysql://x"}, "sqlite:///PATH"),
         ({"database": "sqlite:///"}, "sqlite:///PATH"),

@@ -12,6 +12,7 @@ from mysafe import app, backups, opening
 from mysafe.cli.asking import ask_secret
 from mysafe.cli.errors import EXPLAINED, REFUSED, explain
 from mysafe.config import Loaded, Settings
+from mysafe.hardening import harden
 from mysafe.services import audit_trail, health
 from mysafe.services.audit_tree.sequencer import append_own_rows
 from mysafe.services.audit_tree.starting import RollbackDetected, check_start
@@ -58,12 +59,14 @@ def _root_key(settings: Settings) -> Finding:
 
 
 def _machine() -> list[Finding]:
+    core_bytes = resource.getrlimit(resource.RLIMIT_CORE)[0]
+    harden()
     mask = os.umask(0o077)
     os.umask(mask)
     return [
         health.clock(time.time()),
         health.umask(mask),
-        health.core_files(resource.getrlimit(resource.RLIMIT_CORE)[0]),
+        health.core_files(core_bytes),
         health.swap(_SWAPS.read_text(encoding="utf-8") if _SWAPS.exists() else "", health.is_swap_encrypted),
     ]
 
@@ -82,7 +85,7 @@ def _vault(settings: Settings) -> list[Finding]:
         return [Finding(State.UNSAFE, "vault", explain(error).sentence)]
     if not entries:
         return [*findings, Finding(State.UNSAFE, "audit log", "it is empty: entries were removed outside the vault")]
-    return [*findings, Finding(State.OK, "vault", f"it opens; its newest audit entry is number {entries[-1].id}")]
+    return [*findings, health.newest_entry(entries[-1].id, entries[-1].at_ms / 1000, time.time())]
 
 
 def _audit_tree(vault: Vault, settings: Settings) -> Finding:

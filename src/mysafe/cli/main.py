@@ -119,6 +119,7 @@ def _add_serve(commands: "_Commands[argparse.ArgumentParser]") -> None:
     serve = _add(commands, "serve", "serve the vault until Ctrl-C or SIGTERM", "serve")
     serve.add_argument("--host", metavar="H", help="address to listen on (127.0.0.1)")
     serve.add_argument("--port", metavar="N", help="port to listen on (8080)")
+    serve.add_argument("--workers", metavar="N", help="processes that serve, on PostgreSQL (1)")
 
 
 def _add_users(commands: "_Commands[argparse.ArgumentParser]") -> None:

@@ -14,6 +14,7 @@ from mysafe.cli.errors import EXPLAINED, REFUSED, explain
 from mysafe.cli.local_vault import operate, printable
 from mysafe.cli.terminal import Command, Options
 from mysafe.config import FLAGS, Loaded, find_settings_file, load_with_sources
+from mysafe.hardening import harden
 from mysafe.services import audit_trail
 from mysafe.services.accounts import transfers
 
@@ -23,6 +24,8 @@ def run(options: Options) -> int:
     try:
         flags = {name: getattr(options, name, None) for name in FLAGS}
         loaded = load_with_sources(flags, os.environ, find_settings_file(os.environ))
+        if options.command != "doctor":  # which looks first how the machine is
+            harden()
         status = _COMMANDS[options.command](options, loaded)
         sys.stdout.flush()
     except BrokenPipeError:
@@ -39,7 +42,7 @@ def run(options: Options) -> int:
 def _serve(options: Options, loaded: Loaded) -> int:
     try:
         settings = loaded.settings
-        return app.serve(settings, partial(backups.schedulers, settings), partial(backups.times, settings))
+        return app.serve(settings, partial(backups.chores, settings), partial(backups.times, settings))
     except SystemExit:
         return REFUSED  # uvicorn's way to say that it cannot listen; its own line on standard error says why
 

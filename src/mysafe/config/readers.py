@@ -122,10 +122,15 @@ def _database(name: str, given: Given) -> str:
     return "sqlite:///" + os.path.abspath(path)
 
 
+_SECRETS = ("password", "sslpassword", "oauth_client_secret", "scram_client_key", "scram_server_key")
+"""Parameters of PostgreSQL's addresses that are secrets."""
+
+
 def _has_password(address: str) -> bool:
     """Return whether a PostgreSQL address holds a password, before the host or among its parameters."""
     user = address.partition("://")[2].partition("/")[0].rpartition("@")[0]
-    return ":" in user or "password" in {name for name, _ in parse_qsl(urlsplit(address).query, keep_blank_values=True)}
+    names = {name for name, _ in parse_qsl(urlsplit(address).query, keep_blank_values=True)}
+    return ":" in user or not names.isdisjoint(_SECRETS)
 
 
 def _object_store(name: str, given: Given) -> str:
@@ -162,6 +167,7 @@ READERS: dict[str, Callable[[str, Given], object]] = {
     "passphrase_file": _path,
     "host": _text,
     "port": _number(0, 65_535, is_whole=True),
+    "workers": _number(1, 64, is_whole=True),
     "behind_proxy": _flag,
     "trusted_proxies": _networks,
     "tls_certificate": _path,

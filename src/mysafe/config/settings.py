@@ -59,6 +59,10 @@ class Settings:
     port: int = 8080
     """Port to listen on. Limits: 0 to 65535; 0 takes any free one."""
 
+    workers: int = 1
+    """How many processes serve the vault together, on one machine and one port. More than one need PostgreSQL; each
+    has connections, limits and counts of its own. See [several nodes](nodes.md). Limits: 1 to 64."""
+
     behind_proxy: bool = False
     """Whether a reverse proxy ends TLS in front of this server. Needs `trusted_proxies`."""
 
@@ -241,7 +245,7 @@ class Settings:
         return max(_SMALLEST_BODY_BYTES, 12 * self.notes_max_characters + 262_144)
 
 
-FLAGS = ("data", "database", "key_file", "root_provider", "host", "port")
+FLAGS = ("data", "database", "key_file", "root_provider", "host", "port", "workers")
 """Fields that the command line can set; the others belong into the settings file."""
 
 

@@ -13,6 +13,9 @@ from mysafe.domain.secret_text import SecretText
 TOKEN_LIFETIME_SECONDS = 3600
 """Lifetime of an access token (contract 2.4)."""
 
+CLOCK_SKEW_SECONDS = 120
+"""By how much the clocks of the servers of one vault may differ."""
+
 MOST_ITEMS_OF_A_KEY = 10_000
 """Most items an access key can be confined to. The list is read with every call and written with every new item."""
 
@@ -150,8 +153,12 @@ class Session:
         )
 
     def usable_key(self, now: int) -> AccessKey | None:
-        """Return the access key if the token is good at `now` (Unix seconds), else None."""
-        is_alive = self._is_sound and now < self.token.expires_at
+        """Return the access key if the token is good at `now` (Unix seconds), else None.
+
+        A token from the future is not: the clock was wrong when it was made, and it would live too long.
+        """
+        latest = now + TOKEN_LIFETIME_SECONDS + CLOCK_SKEW_SECONDS
+        is_alive = self._is_sound and now < self.token.expires_at <= latest
         return self.key if is_alive and self.key is not None and self.key.is_usable(now) else None
 
 

@@ -60,6 +60,11 @@ class EndingServer(uvicorn.Server):
         self._on_ending()
         super().handle_exit(sig, frame)
 
+    def end_without_draining(self) -> None:
+        """End, and serve nothing more meanwhile: another process serves in this one's place."""
+        self._drain_seconds = 0
+        self.should_exit = True
+
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Drain, accept nothing more, wait for what is under way, and hang up on what does not finish in time."""
         self._on_ending()

@@ -56,7 +56,7 @@ def _identify_token(principals: Principals, text: SecretText, caller: Caller) ->
     session = principals.session(text.reveal())
     if session is None:
         raise NotAuthenticated(was_sent=True)
-    key = session.usable_key(principals.now)
+    key = session.usable_key(principals.steady_now)
     if key is None:
         return Identity(session.actor, NotAuthenticated(was_sent=True))
     rule = forbidden_by(key, caller.address, caller.referer, caller.certificate)
@@ -82,7 +82,7 @@ def _identify_client(principals: Principals, credentials: ClientCredentials, cal
     owner = principals.user(key.owner_id)
     is_good = (
         is_secret_right
-        and key.is_usable(principals.now)
+        and key.is_usable(principals.steady_now)
         and owner is not None
         and owner.is_active
         and is_address_allowed(key.addresses, caller.address)
@@ -104,7 +104,7 @@ def issue_token(uow: UnitOfWork) -> SecretText:
         key.id,
         user.id,
         user.auth_epoch,
-        uow.principals.now + TOKEN_LIFETIME_SECONDS,
+        uow.principals.steady_now + TOKEN_LIFETIME_SECONDS,
         key.token_epoch,
     )
     uow.registry.add_token(token, text)

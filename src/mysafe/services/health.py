@@ -13,6 +13,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import NamedTuple
 
+from mysafe.domain.access_keys import CLOCK_SKEW_SECONDS
 from mysafe.storage.durability import Durability, read_durability
 from mysafe.storage.engine import Engine
 from mysafe.storage.postgres.server_state import Examined, examine
@@ -134,6 +135,15 @@ def clock(now: float) -> Finding:
     if now < RELEASED_AT.timestamp():
         return Finding(State.UNSAFE, "clock", f"it shows {shown}, before this program was made: set it")
     return Finding(State.OK, "clock", shown)
+
+
+def newest_entry(number: int, at: float, now: float) -> Finding:
+    """Check that the newest audit entry (its number and Unix seconds) is not from the future."""
+    if at > now + CLOCK_SKEW_SECONDS:
+        shown = datetime.fromtimestamp(at, UTC).isoformat(timespec="seconds")
+        text = f"it opens; its newest audit entry, number {number}, is of {shown}: the clock is wrong, or was then"
+        return Finding(State.WARN, "vault", f"{text}; where it went back, revoke access keys that expired meanwhile")
+    return Finding(State.OK, "vault", f"it opens; its newest audit entry is number {number}")
 
 
 def umask(mask: int) -> Finding:

@@ -18,6 +18,7 @@ from mysafe.crypto.aead import SealBroken, associated_data
 from mysafe.crypto.blind_index import BlindIndex
 from mysafe.crypto.keyring import Keyring
 from mysafe.crypto.records import RecordCipher
+from mysafe.crypto.root_key.handed import HandedRoot
 from mysafe.crypto.root_key.provider import RootKeyProvider, new_root_key
 from mysafe.crypto.signatures import SigningKey
 from mysafe.crypto.verifiers import Verifiers
@@ -211,6 +212,10 @@ class Keychain:
             root = open_root(tx, provider)
             self._root_key = root.root_key
             self._take(root.keys)
+
+    def handed(self, provider: str) -> HandedRoot:
+        """Return what opens the vault, by the slot of a provider, in a process that is made by this one."""
+        return HandedRoot(provider, self._root_key)
 
     def is_root_key(self, key: bytes) -> bool:
         """Return whether a key is the root key."""

@@ -35,15 +35,18 @@ class Activity(NamedTuple):
 class Principals:
     """Read principals inside one unit of work. `now` is the unit's time in Unix seconds.
 
+    `steady_now` never goes back while the server runs: lifetimes end by it, see `SteadyClock`.
+
     Every method returns None where there is no such record. A row that does not open under its own address
     raises `SealBroken`: somebody changed it outside the vault.
     """
 
-    def __init__(self, tx: Transaction, keys: VaultKeys, opened: OpenedRows, now: int) -> None:
+    def __init__(self, tx: Transaction, keys: VaultKeys, opened: OpenedRows, now: int, steady_now: int) -> None:
         self._tx = tx
         self._keys = keys
         self._opened = opened
         self.now = now
+        self.steady_now = steady_now
 
     def user(self, user_id: UserId) -> User | None:
         """Return a user by id."""

@@ -27,9 +27,6 @@ from mysafe.storage.principals import ACCESS_KEYS, GROUPS, TOKENS, TRANSFERS, US
 
 NO_SECRETS = KeySecrets()
 
-SWEPT_EVERY = 16
-"""Each of so many new tokens removes expired ones, many at once: those who sweep at the same time are in their way."""
-
 
 class Registry:
     """Write principals inside one unit of work.
@@ -259,12 +256,10 @@ class Registry:
         return self._keys.verifiers.of_client_secret(client_id, secret.reveal())
 
     def add_token(self, token: AccessToken, text: SecretText) -> AccessToken:
-        """Store a new access token and return it with its id. Expired tokens are swept."""
+        """Store a new access token and return it with its id."""
         self._recorder.permit(Action.TOKEN_ISSUE)
         verifier = self._keys.verifiers.of_token(text.reveal())
         token = replace(token, id=TokenId(self._tx.next_id("tokens")), verifier=verifier)
-        if token.id % SWEPT_EVERY == 0:
-            store.delete_expired_tokens(self._tx, self._now)
         row = self._seal(
             TOKENS,
             (token.id, token.user_id, 1, self._now),

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple, TypeVar
 from mysafe.domain.errors import VaultError
 from mysafe.domain.principals import Actor
 from mysafe.services.accounts.key_rules import KeyRules
+from mysafe.services.clocks import SteadyClock
 from mysafe.services.custody.history import KEEP_ALL, Retention
 from mysafe.services.keys import Keychain, VaultKeys
 from mysafe.services.opened_rows import OpenedRows
@@ -67,6 +68,7 @@ class Vault:
         self.engine = engine
         self.keychain = keychain
         self.clock = clock
+        self.steady = SteadyClock()
         self.node = node
         self.key_rules = key_rules or KeyRules()
         self.opened = OpenedRows(MOST_PRINCIPALS)
@@ -165,11 +167,10 @@ class _Unit:
     def _begin(self, tx: Transaction, write: Callable[[AuditRow], None]) -> object:
         vault = self._vault
         at = vault.clock()
-        now = int(at)
         keys = vault.keychain.keys_in(tx)
         recorder = Recorder(keys, self._origin, vault.node, int(at * 1000), write)
         self._recorder = recorder
-        principals = Principals(tx, keys, vault.opened, now)
+        principals = Principals(tx, keys, vault.opened, int(at), int(vault.steady.at(at)))
         identity = self._identify(principals)
         recorder.actor = identity.actor
         if identity.refusal is not None:

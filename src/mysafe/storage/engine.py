@@ -78,6 +78,27 @@ class Unit(Protocol):
         """Hear the end: the value once it is on disk, or the error. Called once, on any thread; it raises nothing."""
 
 
+class Leadership(Protocol):
+    """Whether this process does what only one server of a vault does at a time."""
+
+    def is_held(self) -> bool:
+        """Return whether it is ours now. It costs nothing."""
+
+    def close(self) -> None:
+        """Leave it to others."""
+
+
+class Alone:
+    """The leadership of a process that is the only one."""
+
+    def is_held(self) -> bool:
+        """Return True."""
+        return True
+
+    def close(self) -> None:
+        """Do nothing: there are no others."""
+
+
 GROUP_SIZES = (1, 2, 4, 8, 16, 32, 64, 128, 256)
 """Bounds of how many units were committed together."""
 
@@ -135,6 +156,17 @@ class Engine(ABC):
     @abstractmethod
     def run_units_on(self, host: Host | None) -> None:
         """Let the units that may write run on the host's thread, and settle them there; None: on ours."""
+
+    def wait_for_earlier(self, seconds: float) -> bool:
+        """Return True when every transaction that has begun by now is over, False if some are not in so many seconds.
+
+        Where a transaction that writes is alone, there is nothing to wait for. Raises DatabaseUnreachable.
+        """
+        return True
+
+    def leadership(self) -> Leadership:
+        """Return what tells whether this process leads; it tries to from now on, until that is closed."""
+        return Alone()
 
     @abstractmethod
     def close(self) -> None:

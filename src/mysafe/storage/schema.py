@@ -12,8 +12,6 @@ from sqlalchemy import (
     Integer,
     LargeBinary,
     MetaData,
-    SmallInteger,
-    String,
     Table,
     Text,
 )
@@ -22,8 +20,7 @@ metadata = MetaData()
 
 # SQLite's strict tables know INTEGER only, and it holds 64 bits there.
 Number = BigInteger().with_variant(Integer, "sqlite")
-Small = SmallInteger().with_variant(Integer, "sqlite")
-Word = String().with_variant(Text, "sqlite")
+Word = Text()
 
 vault = Table(
     "vault",
@@ -129,7 +126,7 @@ blobs = Table(
 grants_idx = Table(
     "grants_idx",
     metadata,
-    Column("principal_type", Small, primary_key=True, autoincrement=False),
+    Column("principal_type", Number, primary_key=True, autoincrement=False),
     Column("principal_id", Number, primary_key=True, autoincrement=False),
     Column("kind", Word, primary_key=True),
     Column("item_id", Number, primary_key=True, autoincrement=False),
@@ -218,7 +215,7 @@ audit_leaves = Table(
 audit_nodes = Table(
     "audit_nodes",
     metadata,
-    Column("level", Small, primary_key=True, autoincrement=False),
+    Column("level", Number, primary_key=True, autoincrement=False),
     Column("number", Number, primary_key=True, autoincrement=False),
     Column("hash", LargeBinary, nullable=False),
     sqlite_strict=True,

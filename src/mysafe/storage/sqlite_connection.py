@@ -144,11 +144,18 @@ def translated(error: apsw.Error) -> Exception:
             return NoSpace()
         case apsw.ReadOnlyError():
             return Unavailable()
+        case apsw.IOError() if _code_of(error) == apsw.SQLITE_IOERR_WRITE:
+            return Unavailable()  # the disk can only be read, or a quota is full
         case _:
             return DatabaseUnreachable()
 
 
 def is_failed_sync(error: apsw.Error) -> bool:
     """Return whether an fsync failed: what is on disk is unknown from then on."""
-    code = getattr(error, "extendedresult", 0)
-    return code in {apsw.SQLITE_IOERR_FSYNC, apsw.SQLITE_IOERR_DIR_FSYNC}
+    return _code_of(error) in {apsw.SQLITE_IOERR_FSYNC, apsw.SQLITE_IOERR_DIR_FSYNC}
+
+
+def _code_of(error: apsw.Error) -> int:
+    """Return SQLite's extended result code, 0 where there is none."""
+    code: int = getattr(error, "extendedresult", 0)
+    return code

@@ -50,8 +50,10 @@ READERS = 2
 
 def stop_the_process() -> None:
     """End the process at once: an fsync failed, so nobody knows what is on disk. A restart reads it anew."""
-    print("mysafe: an fsync of the database failed; stopping", file=sys.stderr, flush=True)  # noqa: T201  # last words
-    os._exit(70)
+    try:
+        print("mysafe: an fsync of the database failed; stopping", file=sys.stderr, flush=True)  # noqa: T201  # last words
+    finally:
+        os._exit(70)  # also when nobody can take the words, as on a full disk
 
 
 class _Spoiled(Exception):

@@ -16,11 +16,13 @@ import pytest
 from mysafe.domain.errors import StoreFull
 from mysafe.domain.files import Ticket
 from mysafe.services.authentication import local_operator
+from mysafe.services.background.rounds import Rounds
 from mysafe.services.files.collector import AGE_SECONDS, Collector, collect
 from mysafe.services.files.shelf import Shelf
 from mysafe.services.files.uploads import discard
 from mysafe.services.vault import LOCAL
 from mysafe.storage.blobs.directory import DirectoryStore
+from mysafe.storage.engine import Alone
 from tests.support.file_client import FILES, RAW, begin_upload, download, stored_files, upload
 from tests.support.server import RunningServer, authorization
 
@@ -124,29 +126,24 @@ def test_the_collector_goes_on_when_the_database_does_not(
     fresh_server: RunningServer, caplog: pytest.LogCaptureFixture
 ) -> None:
     with fresh_server.fault("database-unreachable"):
-        collector = Collector(fresh_server.vault, shelf_of(fresh_server))
-    collector.close()
+        Collector(fresh_server.vault, shelf_of(fresh_server)).begin_alone()
     assert "interrupted uploads cannot be removed now: DatabaseUnreachable" in caplog.text
 
 
-def test_what_cannot_be_removed_at_once_is_collected_later(
-    fresh_server: RunningServer, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_what_cannot_be_removed_at_once_is_collected_later(fresh_server: RunningServer) -> None:
     owner = fresh_server.new_token(fresh_server.new_actor())
     with ExitStack() as faults:
         broken = partial(faults.enter_context, fresh_server.fault("database-unreachable"))
         assert upload_with(fresh_server, owner, broken)[0] == 502
     fresh_server.clock.offset += AGE_SECONDS + 1
-    monkeypatch.setattr("mysafe.services.files.collector.EVERY_SECONDS", 0.01)
-    collector = Collector(fresh_server.vault, shelf_of(fresh_server))
-    collector.close()
+    Collector(fresh_server.vault, shelf_of(fresh_server)).run()
     assert fresh_server.operate(lambda uow: uow.registry.blobs.left_over(2**60)) == []
     assert stored_files(fresh_server.settings.data) == []
 
 
 def test_the_collector_looks_again_and_again(fresh_server: RunningServer, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("mysafe.services.files.collector.EVERY_SECONDS", 0.01)
-    collector = Collector(fresh_server.vault, shelf_of(fresh_server))
+    collector = Rounds(Alone(), [Collector(fresh_server.vault, shelf_of(fresh_server))])
     fresh_server.operate(lambda uow: uow.registry.blobs.begin("ab" * 16, 1, 10))
     fresh_server.clock.offset += AGE_SECONDS + 1
     until = time.monotonic() + 20

@@ -2,12 +2,12 @@
 """The daily backups of a server."""
 
 import logging
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
-from mysafe.services.backup.schedule import Schedule, Scheduler
+from mysafe.services.backup.schedule import DailyBackup, Schedule
 
 NOON = datetime(2026, 11, 25, 12, 0, tzinfo=UTC)
 
@@ -30,8 +30,19 @@ def test_only_the_newest_are_kept_and_nothing_else_is_touched(tmp_path: Path) ->
     names = [schedule.name(NOON.replace(day=day)).name for day in (1, 2, 3)]
     for name in (*names, "mysafe-notes.age", "other"):
         (tmp_path / name).touch()
-    schedule.prune()
+    schedule.prune(tmp_path / names[2])
     assert {path.name for path in tmp_path.iterdir()} == {*names[1:], "mysafe-notes.age", "other"}
+
+
+@pytest.mark.parametrize("keep", [1, 2])
+def test_what_was_just_taken_is_kept_though_others_come_from_the_future(tmp_path: Path, keep: int) -> None:
+    schedule = Schedule(tmp_path, 0, keep)
+    future = [schedule.name(NOON.replace(year=2036, day=day)) for day in (1, 2)]
+    newest = schedule.name(NOON)
+    for path in (*future, newest):
+        path.touch()
+    schedule.prune(newest)
+    assert set(tmp_path.iterdir()) == {newest, *future[3 - keep :]}
 
 
 def test_a_backup_that_fails_is_logged_and_removes_nothing(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -42,37 +53,77 @@ def test_a_backup_that_fails_is_logged_and_removes_nothing(tmp_path: Path, caplo
     old = [schedule.name(NOON.replace(day=day)) for day in (1, 2)]
     for path in old:
         path.touch()
-    scheduler = Scheduler(schedule, fail, NOON.timestamp)
     with caplog.at_level(logging.ERROR, "mysafe.backup"):
-        scheduler.take_now()
-    scheduler.close()
+        DailyBackup(schedule, fail, NOON.timestamp).take_now()
     assert "was not taken: OSError" in caplog.text
     assert schedule.kept() == old
 
 
-def test_a_backup_is_taken_when_it_is_due(tmp_path: Path) -> None:
-    taken: list[Path] = []
-    now = [NOON.timestamp()]
+class Clock:
+    """A clock that a test sets, and the backups that are taken by it."""
 
-    def take(path: Path) -> None:
-        taken.append(path)
+    def __init__(self, directory: Path) -> None:
+        self.now = NOON
+        self.schedule = Schedule(directory, 12 * 60 + 1, 3)
+        self.taken: list[str] = []
+
+    def node(self) -> DailyBackup:
+        return DailyBackup(self.schedule, self._take, self._read)
+
+    def _read(self) -> float:
+        return self.now.timestamp()
+
+    def _take(self, path: Path) -> None:
+        self.taken.append(path.name)
         path.touch()
 
-    scheduler = Scheduler(Schedule(tmp_path, 12 * 60 + 1, 1), take, lambda: now[0])
-    assert taken == []
-    scheduler.close()
-    scheduler = Scheduler(Schedule(tmp_path, 12 * 60 + 1, 1), take, _steps(now[0], 59.9, 60.0, 61.0))
-    while not taken:
-        scheduler._closed.wait(0.01)
-    scheduler.close()
-    assert [path.name for path in taken] == ["mysafe-20261125T120101Z.age"]
+
+@pytest.fixture
+def clock(tmp_path: Path) -> Clock:
+    return Clock(tmp_path)
 
 
-class _steps:  # noqa: N801  # used as a function
-    """A clock that shows the next of some seconds after a start each time, and the last one for ever."""
+def test_a_backup_is_taken_once_when_it_is_due(clock: Clock) -> None:
+    chore = clock.node()
+    assert chore.run() == 30.0
+    clock.now += timedelta(seconds=59.5)
+    assert chore.run() == 0.5
+    assert clock.taken == []
+    clock.now += timedelta(seconds=1.5)
+    assert chore.run() == 30.0
+    assert chore.run() == 30.0
+    assert clock.taken == ["mysafe-20261125T120101Z.age"]
 
-    def __init__(self, start: float, *after: float) -> None:
-        self._times = [start, *(start + seconds for seconds in after)]
 
-    def __call__(self) -> float:
-        return self._times.pop(0) if len(self._times) > 1 else self._times[0]
+def test_after_a_clock_that_was_ten_years_ahead_the_next_backup_is_within_a_day(clock: Clock) -> None:
+    clock.now = NOON.replace(year=2036)
+    chore = clock.node()
+    chore.run()
+    clock.now = NOON
+    chore.run()
+    assert clock.taken == []
+    clock.now += timedelta(minutes=2)
+    chore.run()
+    assert clock.taken == ["mysafe-20261125T120200Z.age"]
+
+
+def test_a_process_that_leads_later_takes_what_was_missed_since_it_began(clock: Clock) -> None:
+    second = clock.node()
+    clock.now += timedelta(hours=2)
+    third = clock.node()
+    third.run()
+    assert clock.taken == []  # nothing was due since it began
+    second.run()
+    assert clock.taken == ["mysafe-20261125T140000Z.age"]
+
+
+def test_a_process_that_leads_later_takes_no_backup_that_another_one_took(clock: Clock) -> None:
+    first, second = clock.node(), clock.node()
+    clock.now += timedelta(minutes=2)
+    first.run()
+    clock.now += timedelta(hours=2)
+    second.run()
+    assert clock.taken == ["mysafe-20261125T120200Z.age"]
+    clock.now += timedelta(days=1)
+    second.run()
+    assert len(clock.taken) == 2

@@ -152,3 +152,10 @@ def test_compressed_memory_is_no_clear_swap() -> None:
     assert health.is_swap_encrypted("/dev/zram0")
     assert not health.is_swap_encrypted("/swapfile")
     assert not health.is_swap_encrypted("/dev/zram0x")
+
+
+@pytest.mark.parametrize(("ahead", "state"), [(-5, State.OK), (100, State.OK), (3600, State.WARN)])
+def test_an_audit_entry_from_the_future_is_worth_a_warning(ahead: int, state: State) -> None:
+    finding = health.newest_entry(7, RELEASED_AT.timestamp() + ahead, RELEASED_AT.timestamp())
+    assert finding.state is state
+    assert "number" in finding.text

@@ -118,6 +118,7 @@ def test_a_database_that_cannot_have_a_write_ahead_log_is_refused(
         (apsw.SQLITE_LOCKED, Busy),
         (apsw.SQLITE_FULL, NoSpace),
         (apsw.SQLITE_READONLY, Unavailable),
+        (apsw.SQLITE_IOERR_WRITE, Unavailable),
         (apsw.SQLITE_IOERR_READ, DatabaseUnreachable),
         (apsw.SQLITE_IOERR_FSYNC, DatabaseUnreachable),
         (apsw.SQLITE_CORRUPT, DatabaseUnreachable),

@@ -37,8 +37,8 @@ class ControlRefused(Exception):
     """The socket cannot be made or reached. The text is one sentence for the operator."""
 
 
-class ControlSocket:
-    """Listen while the server runs.
+class ControlListener:
+    """The socket without a thread, for a process that has one thread only and waits for several things.
 
     Raises:
         ControlRefused: another server listens there, or the socket cannot be made.
@@ -47,29 +47,30 @@ class ControlSocket:
     def __init__(self, directory: Path, handle: Handle) -> None:
         self._path = directory / SOCKET_NAME
         self._handle = handle
-        self._is_over = threading.Event()
         self._listener = _listen(directory)
-        self._thread = threading.Thread(target=self._serve, name="control", daemon=True)
-        self._thread.start()
+
+    def fileno(self) -> int:
+        """Return the descriptor that is readable when somebody connects."""
+        return self._listener.fileno()
+
+    def serve_one(self) -> None:
+        """Wait for one connection and serve it, for a bounded time. Raises OSError when the socket was shut."""
+        connection, _ = self._listener.accept()
+        with connection:
+            self._answer(connection)
+
+    def wake(self) -> None:
+        """Let `serve_one` return, in whatever thread it waits."""
+        self._listener.shutdown(socket.SHUT_RDWR)
 
     def close(self) -> None:
-        """Stop, after what is under way, and remove the socket."""
-        self._is_over.set()
-        self._listener.shutdown(socket.SHUT_RDWR)  # wakes the thread that waits for a connection
-        self._thread.join()
+        """Remove the socket."""
         self._listener.close()
         self._path.unlink(missing_ok=True)
 
-    def _serve(self) -> None:
-        while not self._is_over.is_set():
-            try:
-                connection, _ = self._listener.accept()
-            except OSError:
-                if self._is_over.is_set():
-                    return
-                continue  # one connection failed before it began
-            with connection:
-                self._answer(connection)
+    def leave(self) -> None:
+        """Let go of the socket in a process that was forked; the other one goes on listening."""
+        self._listener.close()
 
     def _answer(self, connection: socket.socket) -> None:
         connection.settimeout(SECONDS)
@@ -80,6 +81,32 @@ class ControlSocket:
             connection.sendall(_line(self._handle(asked)))
         except (OSError, ValueError):
             return  # it said nothing that can be understood, or went away
+
+
+class ControlSocket:
+    """Listen in a thread of its own while the server runs. Raises ControlRefused as a ControlListener does."""
+
+    def __init__(self, directory: Path, handle: Handle) -> None:
+        self._is_over = threading.Event()
+        self._listener = ControlListener(directory, handle)
+        self._thread = threading.Thread(target=self._serve, name="control", daemon=True)
+        self._thread.start()
+
+    def close(self) -> None:
+        """Stop, after what is under way, and remove the socket."""
+        self._is_over.set()
+        self._listener.wake()
+        self._thread.join()
+        self._listener.close()
+
+    def _serve(self) -> None:
+        while not self._is_over.is_set():
+            try:
+                self._listener.serve_one()
+            except OSError:
+                if self._is_over.is_set():
+                    return
+                continue  # one connection failed before it began
 
 
 def ask(directory: Path, question: Mapping[str, str]) -> Mapping[str, Any]:

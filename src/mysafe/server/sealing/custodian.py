@@ -8,17 +8,19 @@ import gc
 import logging
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NamedTuple, Protocol
+from datetime import UTC, datetime
+from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 
 from mysafe.domain.actions import Action
 from mysafe.domain.errors import TooMany, VaultError
 from mysafe.domain.secret_text import SecretText
-from mysafe.server.sealing.gate import Gate, OpenApi
+from mysafe.server.sealing.gate import OpenApi
 from mysafe.services.authentication import local_operator
 from mysafe.services.root.unsealing import Progress, Unsealing
 from mysafe.services.vault import Vault
 
 _log = logging.getLogger("mysafe.server")
+_security = logging.getLogger("mysafe.security")
 
 DRAIN_SECONDS = 30.0
 """How long requests under way may take to end when the vault is sealed."""
@@ -31,6 +33,35 @@ class Worker(Protocol):
         """End it; what it is doing is finished first."""
 
 
+A = TypeVar("A")
+A_co = TypeVar("A_co", covariant=True)
+A_contra = TypeVar("A_contra", contravariant=True)
+
+
+class Door(Protocol[A_contra]):
+    """What is shut while the vault is sealed: the gate of a process that serves, or the foreman of several."""
+
+    def open(self, api: A_contra) -> None:
+        """Let requests through."""
+
+    def close(self, seconds: float) -> bool:
+        """Let nothing through any more; return whether what was under way ended within so many seconds."""
+
+
+class Opened(Protocol[A_co]):
+    """What an open vault became: `api` is what the door opens to."""
+
+    @property
+    def api(self) -> A_co:
+        """What the door opens to."""
+
+    def record(self, action: Action) -> None:
+        """Record that the vault is opened or sealed. Raises VaultError."""
+
+    def close(self) -> None:
+        """Let go of the vault, when nobody is let in any more."""
+
+
 class Served(NamedTuple):
     """An open vault, its web application, and what works beside it."""
 
@@ -38,8 +69,18 @@ class Served(NamedTuple):
     api: OpenApi
     workers: Sequence[Worker]
 
+    def record(self, action: Action) -> None:
+        """Record that the vault is sealed."""
+        record(self.vault, action)
 
-class Custodian:
+    def close(self) -> None:
+        """End what works beside it, and close the vault."""
+        for worker in self.workers:
+            worker.close()
+        self.vault.close()
+
+
+class Custodian(Generic[A]):
     """Keep the one vault of a server, open or sealed. Safe to use from any thread.
 
     Args:
@@ -52,8 +93,8 @@ class Custodian:
 
     def __init__(
         self,
-        gate: Gate,
-        serve: Callable[[Vault], Served],
+        gate: Door[A],
+        serve: Callable[[Vault], Opened[A]],
         open_vault: Callable[[], Vault],
         begin_unsealing: Callable[[], Unsealing] | None,
         refusals: tuple[type[Exception], ...],
@@ -64,8 +105,9 @@ class Custodian:
         self._begin_unsealing = begin_unsealing
         self._refusals = refusals
         self._lock = threading.Lock()
-        self._served: Served | None = None
+        self._served: Opened[A] | None = None
         self._unsealing: Unsealing | None = None
+        self._owed: list[str] = []  # what could not be recorded, for the next time the vault is open
 
     def start(self) -> None:
         """Open the vault if nobody has to type anything, else wait sealed. Raises one of the refusals."""
@@ -113,7 +155,11 @@ class Custodian:
         if self._begin_unsealing is None:
             self._let_in(self._open_vault(), ())
             return None
-        self._unsealing = self._unsealing or self._begin_unsealing()
+        # The slot may be another one since: after the root key was changed, only what belongs to the new one opens.
+        begun = self._begin_unsealing()
+        if self._unsealing is None or self._unsealing.slot != begun.slot:
+            self._owed += self._unsealing.refusals if self._unsealing else []
+            self._unsealing = begun
         if not isinstance(secret, str):
             return "a secret is needed"
         vault = self._unsealing.give(SecretText(secret))
@@ -125,7 +171,12 @@ class Custodian:
     def _seal(self) -> str | None:
         if self._served is None:
             return None
-        _record(self._served.vault, Action.VAULT_SEAL)
+        try:
+            self._served.record(Action.VAULT_SEAL)
+        except VaultError as error:  # whoever seals in haste must not wait for a disk
+            _security.error("the vault is sealed, which cannot be recorded now: %s", type(error).__name__)
+            at = datetime.now(UTC).isoformat(timespec="seconds")
+            self._owed.append(f"{at}: was sealed, which could not be recorded: {type(error).__name__}")
         if not self._gate.close(DRAIN_SECONDS):
             _log.warning("requests under way were cut off: they did not end in %d seconds", DRAIN_SECONDS)
         self._put_away()
@@ -137,7 +188,8 @@ class Custodian:
         self._served = None
         try:
             if refusals is not None:
-                _record(vault, Action.VAULT_UNSEAL, refusals)
+                record(vault, Action.VAULT_UNSEAL, [*self._owed, *refusals])
+                self._owed.clear()
             served = self._serve(vault)
         except BaseException:
             vault.close()
@@ -149,7 +201,7 @@ class Custodian:
         served, self._served = self._served, None
         if served is None:
             return
-        _close(served)
+        served.close()
         del served
         # What was frozen at the start of the server would never be looked at: the keys are to go now.
         gc.unfreeze()
@@ -162,11 +214,6 @@ class Custodian:
         return {"is_open": False, **progress._asdict()}
 
 
-def _record(vault: Vault, action: Action, refusals: Sequence[str] = ()) -> None:
+def record(vault: Vault, action: Action, refusals: Sequence[str] = ()) -> None:
+    """Record that a vault is opened, and what was refused before that, or sealed. Raises VaultError."""
     vault.run(local_operator, lambda uow: uow.registry.root.record_sealing(action, refusals)).result()
-
-
-def _close(served: Served) -> None:
-    for worker in served.workers:
-        worker.close()
-    served.vault.close()

@@ -67,7 +67,7 @@ def claim(uow: UnitOfWork) -> Claim:
     password_hash = uow.registry.password_hash_of(user) if user else None
     if user is None or password_hash is None:
         raise AccessDenied("has no password to be asked for")
-    return Claim(user.id, user.version, password_hash, uow.principals.now)
+    return Claim(user.id, user.version, password_hash, uow.principals.steady_now)
 
 
 def prove(tries: WrongTries, claimed: Claim, password: SecretText) -> Proof:
@@ -94,7 +94,7 @@ def check(uow: UnitOfWork, proof: Proof | None) -> None:
         proof is not None
         and user is not None
         and (proof.user_id, proof.user_version) == (user.id, user.version)
-        and uow.principals.now - proof.at < PROOF_SECONDS
+        and uow.principals.steady_now - proof.at < PROOF_SECONDS
     )
     if not is_good:
         raise WrongPassword

@@ -3,7 +3,6 @@
 
 import logging
 import re
-import threading
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -42,16 +41,30 @@ class Schedule(NamedTuple):
             return []
         return sorted(path for path in self.directory.iterdir() if _NAME.fullmatch(path.name))
 
-    def prune(self) -> list[Path]:
-        """Remove all but the newest, and return what was removed."""
-        old = self.kept()[: -self.keep]
+    def has_since(self, moment: datetime) -> bool:
+        """Return whether a backup was taken at a moment (UTC) or later, up to a day."""
+        until = self.name(moment + timedelta(days=1))
+        return any(self.name(moment) <= path <= until for path in self.kept())
+
+    def prune(self, newest: Path) -> list[Path]:
+        """Remove all but the newest, and return what was removed.
+
+        `newest` is the one that was taken now, whatever its name says: the clock may have been wrong for some others.
+        """
+        others = [path for path in self.kept() if path != newest]
+        old = others[: max(0, len(others) + 1 - self.keep)]
         for path in old:
             path.unlink()
         return old
 
 
-class Scheduler:
-    """A thread that takes the backups of a schedule until it is closed. A failure is logged, and the next day tried."""
+class DailyBackup:
+    """The chore of taking the backups of a schedule. A failure is logged, and the next day tried.
+
+    A backup that was due since this process began is taken if nobody did: the process that led may have ended before.
+    """
+
+    name = "the daily backup"
 
     def __init__(
         self, schedule: Schedule, take: Callable[[Path], object], clock: Callable[[], float] = time.time
@@ -59,22 +72,20 @@ class Scheduler:
         self._schedule = schedule
         self._take = take
         self._clock = clock
-        self._closed = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="backups", daemon=True)
-        self._thread.start()
+        self._due = schedule.next_run(self._now())
 
-    def close(self) -> None:
-        """End the thread; a backup that is being taken is finished first."""
-        self._closed.set()
-        self._thread.join()
+    def run(self) -> float:
+        """Take a backup if it is time for one, and return the seconds until the next look.
 
-    def _run(self) -> None:
-        due = self._schedule.next_run(self._now())
-        # Short naps: a clock that is set, or a machine that slept, must not shift the time of the day.
-        while not self._closed.wait(min(30.0, max(0.0, (due - self._now()).total_seconds()))):
-            if self._now() >= due:
-                self.take_now()
-                due = self._schedule.next_run(self._now())
+        They are few: a clock that is set, or a machine that slept, must not shift the time of the day. When the next
+        one is due is reckoned anew each time: after a clock that was wrong for a while, it may be years away.
+        """
+        now = self._now()
+        following = self._schedule.next_run(now)
+        if now >= self._due and not self._schedule.has_since(following - timedelta(days=1)):
+            self.take_now()
+        self._due = following
+        return min(30.0, max(0.0, (following - self._now()).total_seconds()))
 
     def take_now(self) -> None:
         """Take a backup and remove old ones; what goes wrong is logged."""
@@ -82,7 +93,7 @@ class Scheduler:
         try:
             sweep(self._schedule.directory, NAMES)
             self._take(path)
-            removed = self._schedule.prune()
+            removed = self._schedule.prune(path)
         except Exception as error:  # noqa: BLE001  # the server goes on; doctor sees that there is no newer backup
             _log.error("the backup %s was not taken: %s: %s", path.name, type(error).__name__, error)
         else:

@@ -2,7 +2,6 @@
 """Collect what interrupted uploads left behind (R-FILE-04)."""
 
 import logging
-import threading
 
 from mysafe.domain.errors import VaultError
 from mysafe.services.authentication import local_operator
@@ -39,34 +38,27 @@ def collect(vault: Vault, shelf: Shelf, *, age_seconds: int = AGE_SECONDS) -> in
 
 
 class Collector:
-    """Collect at once, and then every hour in a thread of its own, until it is closed.
+    """The chore of collecting, every hour."""
 
-    `is_alone` says that no other process uploads into this vault.
-    """
+    name = "the removal of interrupted uploads"
 
-    def __init__(self, vault: Vault, shelf: Shelf, *, is_alone: bool = True) -> None:
+    def __init__(self, vault: Vault, shelf: Shelf) -> None:
         self._vault = vault
         self._shelf = shelf
-        self._is_over = threading.Event()
-        # This process has not begun to take uploads: without another one, whatever is pending is left over.
-        self._collect(-1 if is_alone else AGE_SECONDS)
-        self._thread = threading.Thread(target=self._run, name="collector", daemon=True)
-        self._thread.start()
 
-    def close(self) -> None:
-        """Stop, after what is under way."""
-        self._is_over.set()
-        self._thread.join()
-
-    def _run(self) -> None:
-        while not self._is_over.wait(EVERY_SECONDS):
-            self._collect(AGE_SECONDS)
-
-    def _collect(self, age_seconds: int) -> None:
+    def begin_alone(self) -> None:
+        """Collect everything that is pending, before a process takes uploads that is the only one to take them."""
         try:
-            removed = collect(self._vault, self._shelf, age_seconds=age_seconds)
+            self._collect(-1)
         except VaultError as error:
             _log.warning("interrupted uploads cannot be removed now: %s", type(error).__name__)
-        else:
-            if removed:
-                _log.info("removed %d contents of interrupted uploads", removed)
+
+    def run(self) -> float:
+        """Collect what is old enough, and return the seconds until the next time. Raises as `collect` does."""
+        self._collect(AGE_SECONDS)
+        return EVERY_SECONDS
+
+    def _collect(self, age_seconds: int) -> None:
+        removed = collect(self._vault, self._shelf, age_seconds=age_seconds)
+        if removed:
+            _log.info("removed %d contents of interrupted uploads", removed)

@@ -61,7 +61,7 @@ class Unsealing:
         ticks: Callable[[], float] = time.monotonic,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        self._slot = slot
+        self.slot = slot
         self._open: Callable[[RootKeyProvider], object] = open_with_provider
         self._ticks, self._clock = ticks, clock
         self._lock = threading.Lock()
@@ -74,8 +74,8 @@ class Unsealing:
     def progress(self) -> Progress:
         """How far opening has come."""
         if self._shares is None:
-            return Progress(self._slot.provider, 0, 1)
-        return Progress(self._slot.provider, self._shares.given, self._shares.needed)
+            return Progress(self.slot.provider, 0, 1)
+        return Progress(self.slot.provider, self._shares.given, self._shares.needed)
 
     @property
     def refusals(self) -> list[str]:
@@ -100,17 +100,17 @@ class Unsealing:
 
     def _opened(self, secret: SecretText) -> object | None:
         if self._shares is None:
-            kind = RecoveryProvider if self._slot.provider == RecoveryProvider.name else PassphraseProvider
+            kind = RecoveryProvider if self.slot.provider == RecoveryProvider.name else PassphraseProvider
             return self._open(kind(lambda what: secret))
         collected = self._shares
         collected.give(secret)
         if collected.given < collected.needed:
             return None
         self._shares = self._new_collector()
-        return self._open(_Collected(self._slot.provider, collected))
+        return self._open(_Collected(self.slot.provider, collected))
 
     def _new_collector(self) -> ShareCollector | None:
-        return ShareCollector(self._slot.wrapped) if self._slot.provider == "shamir" else None
+        return ShareCollector(self.slot.wrapped) if self.slot.provider == "shamir" else None
 
     def _check_rate(self) -> None:
         now = self._ticks()

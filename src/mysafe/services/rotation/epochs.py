@@ -38,6 +38,9 @@ MOST_PASSES = 10
 WAIT_SECONDS = 120.0
 """How long a rotation waits for the servers to load a keyring."""
 
+SHARED_BATCH = 20
+"""How many rows are stored in one transaction where each of them is locked for itself."""
+
 _LOOK_SECONDS = 0.2
 _SHORTEST_PAUSE_SECONDS = 0.02
 
@@ -92,7 +95,8 @@ def rotate(vault: Vault, report: Report, *, wait_seconds: float = WAIT_SECONDS) 
         rewrapped += _rewrap_all(vault, keyring.active_epoch, report)
         report(Progress("waiting for the servers to use the new key"))
         wait_for_servers(vault, keyring.version, wait_seconds)
-        destroyed = patiently(vault, lambda uow: _destroy(vault, uow))
+        if not _is_used(vault, keyring.active_epoch, wait_seconds):
+            destroyed = patiently(vault, lambda uow: _destroy(vault, uow, keyring.active_epoch))
         if destroyed is not None:
             break
     else:
@@ -152,14 +156,39 @@ def _activate(vault: Vault, uow: UnitOfWork) -> Keyring:
     return after
 
 
-def _destroy(vault: Vault, uow: UnitOfWork) -> tuple[int, ...] | None:
-    """Destroy the epochs that only open; return their numbers, None if a row still needs one."""
+def _is_used(vault: Vault, epoch: int, seconds: float) -> bool:
+    """Return whether a row needs another epoch than the active one, or may still be written that does.
+
+    Where several write at the same time, what begins now sees which epoch is active; what began before may not, and is
+    waited for. So nothing can come after the count. Raises RotationRefused if that takes too long.
+    """
+    if not vault.engine.wait_for_earlier(seconds):
+        raise RotationRefused(
+            "a transaction in the database has not ended for a long time: end it, and run this command again;"
+            " it goes on from here"
+        )
+    return _count_others(vault, epoch) > 0
+
+
+def _count_others(vault: Vault, epoch: int) -> int:
+    return vault.engine.look(lambda tx: sum(keys.count_others(tx, epoch) for keys in ALL_WRAPPED)).result()
+
+
+def _destroy(vault: Vault, uow: UnitOfWork, epoch: int) -> tuple[int, ...] | None:
+    """Destroy the epochs that only open; return their numbers, None if a row still needs one.
+
+    `epoch` is the active one, for which it was counted that no row needs another.
+    """
     writes = uow.registry.keyring
     keyring = vault.keychain.keyring_in(writes.tx)
     retired = keyring.numbers_in(EpochState.DECRYPT_ONLY)
     if not retired:
         return ()
-    if writes.count_others(keyring.active_epoch):
+    if keyring.active_epoch != epoch:
+        return ()  # another run was faster, and activated the next one: what is retired is its business
+    # Where others write at the same time, a transaction that counts everything and changes what they have read could
+    # never be committed; there it is known already.
+    if not vault.engine.is_shared and writes.count_others(epoch):
         return None
     writes.store(vault.keychain.sealed(keyring.without_retired()), Action.KEY_DESTROY, retired)
     writes.note_epochs(*retired)
@@ -168,17 +197,19 @@ def _destroy(vault: Vault, uow: UnitOfWork) -> tuple[int, ...] | None:
 
 def _rewrap_all(vault: Vault, epoch: int, report: Report) -> int:
     """Rewrap the keys of all tables once; return how many. Raises RotationRefused if one does not open, at the end."""
-    total = vault.engine.look(lambda tx: sum(keys.count_others(tx, epoch) for keys in ALL_WRAPPED)).result()
+    total = _count_others(vault, epoch)
     done, broken = 0, []
     for keys in ALL_WRAPPED:
         last: WrappedKey | None = None
         while (batch := vault.engine.look(partial(_next_batch, vault, keys, last)).result()).last is not None:
-            began, last = time.monotonic(), batch.last
-            done += patiently(vault, partial(_store, keys=keys, batch=batch))
+            last = batch.last
             broken += batch.broken
-            report(Progress("rewrapping", done, max(done, total)))
-            # The lock is the servers' for as long as it was ours.
-            time.sleep(max(_SHORTEST_PAUSE_SECONDS, time.monotonic() - began))
+            for part in _parts(vault, batch):
+                began = time.monotonic()
+                done += patiently(vault, partial(_store, keys=keys, batch=part))
+                report(Progress("rewrapping", done, max(done, total)))
+                # The lock is the servers' for as long as it was ours.
+                time.sleep(max(_SHORTEST_PAUSE_SECONDS, time.monotonic() - began))
     if broken:
         raise RotationRefused(
             f"{len(broken)} rows do not open, the first is {broken[0]}: they were changed outside the vault."
@@ -206,6 +237,13 @@ def _next_batch(vault: Vault, keys: WrappedKeys, after: WrappedKey | None, tx: T
         except SealBroken:
             batch.broken.append(f"{keys.name} {one.kind} {one.id} version {one.version}")
     return batch
+
+
+def _parts(vault: Vault, batch: _Batch) -> list[_Batch]:
+    """Return a batch as what is stored in one transaction each: rows that are locked keep who changes them waiting."""
+    size = SHARED_BATCH if vault.engine.is_shared else len(batch.rewrapped) or 1
+    starts = range(0, len(batch.rewrapped), size)
+    return [batch._replace(rewrapped=batch.rewrapped[start : start + size]) for start in starts]
 
 
 def _store(uow: UnitOfWork, keys: WrappedKeys, batch: _Batch) -> int:

@@ -11,24 +11,26 @@ from mysafe.storage.engine import StorageRefused
 SOCKETS = "/var/run/postgresql"
 """Where Debian's server has its socket; the library's own default is elsewhere."""
 
-REFUSED = ("password", "sslpassword", "service", "options", "replication")
+SECRETS = ("password", "sslpassword", "oauth_client_secret", "scram_client_key", "scram_server_key")
+REFUSED = (*SECRETS, "service", "options", "replication", "sslkeylogfile")
 """What an address may not say: a secret has its own place, and the rest would change what is checked here."""
-
-FROM_NOWHERE_ELSE = ("hostaddr", "options")
-"""What the library would take from the environment (PGHOSTADDR, PGOPTIONS) where the address does not say it."""
 
 FIXED = {
     "application_name": "mysafe",
     "client_encoding": "UTF8",
     "connect_timeout": "3",
     "gssencmode": "disable",
+    "options": "",
     "keepalives_idle": "10",
     "keepalives_interval": "3",
     "keepalives_count": "3",
     "tcp_user_timeout": "10000",
     "target_session_attrs": "read-write",
 }
-"""Always the same. The last one passes over a standby: rights are never decided from a replica."""
+"""Always the same, whatever the library's environment variables say. The last one passes over a standby: rights are
+never decided from a replica."""
+
+TLS_VERSIONS = frozenset({"TLSv1.2", "TLSv1.3"})
 
 
 def connection_text(address: str, password: str | None) -> str:
@@ -50,8 +52,9 @@ def connection_text(address: str, password: str | None) -> str:
             raise StorageRefused(f"the address of the database may not set {name}")
     parts |= FIXED
     parts.setdefault("host", parts.get("hostaddr", SOCKETS))
-    for name in FROM_NOWHERE_ELSE:
-        parts.setdefault(name, "")
+    parts.setdefault("hostaddr", "")  # or PGHOSTADDR would lead elsewhere than what is checked here
+    if parts.setdefault("ssl_min_protocol_version", "TLSv1.2") not in TLS_VERSIONS:
+        raise StorageRefused("a database is reached with TLS 1.2 or newer")
     if not all(map(is_local, (parts["hostaddr"] or parts["host"]).split(","))):
         if parts.setdefault("sslmode", "verify-full") != "verify-full":
             raise StorageRefused("a database on another machine is only reached with sslmode=verify-full")

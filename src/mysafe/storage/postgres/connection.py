@@ -73,12 +73,13 @@ class _Prepared(NamedTuple):
     order: tuple[int, ...]
 
 
-def connect(text: str, past: Past | None = None) -> "Connection":
+def connect(text: str, past: Past | None = None, *, answer_seconds: float = ANSWER_SECONDS) -> "Connection":
     """Return a connection to a server that may be used, ready for units.
 
     Args:
         text: what the driver needs.
         past: how far the database had come before; None if nothing is known yet.
+        answer_seconds: after so long without an answer the server is gone.
 
     Raises:
         DatabaseUnreachable: nobody answers, or not to us.
@@ -86,7 +87,7 @@ def connect(text: str, past: Past | None = None) -> "Connection":
     """
     past = past or Past()
     known = past.furthest
-    connection = Connection(open_link(text))
+    connection = Connection(open_link(text), answer_seconds)
     try:
         *_, result = connection.exchange([Call(_SESSION), Call(SERVER)])
     except (Broken, Failed):
@@ -129,8 +130,9 @@ class Connection:
 
     began_at: Point
 
-    def __init__(self, link: PGconn) -> None:
+    def __init__(self, link: PGconn, answer_seconds: float = ANSWER_SECONDS) -> None:
         self._link = link
+        self._answer_seconds = answer_seconds
         self.is_warned = False
         self._prepared: dict[str, _Prepared] = {}
         self._names = 0
@@ -196,7 +198,7 @@ class Connection:
         results: list[PGresult] = []
         is_sent = link.flush() == 0
         while not self._has_taken_all(results):
-            if not (self._poll if is_sent else self._poll_both).poll(ANSWER_SECONDS * 1000):
+            if not (self._poll if is_sent else self._poll_both).poll(self._answer_seconds * 1000):
                 raise Broken
             link.consume_input()
             is_sent = is_sent or link.flush() == 0

@@ -5,13 +5,16 @@ import threading
 from typing import ClassVar, Self
 
 from mysafe.domain.errors import DatabaseUnreachable
-from mysafe.storage.engine import Engine, EngineFigures, StorageRefused, Unit, figures_of
+from mysafe.storage.engine import Engine, EngineFigures, Leadership, StorageRefused, Unit, figures_of
 from mysafe.storage.hosting import Host
+from mysafe.storage.postgres import earlier
 from mysafe.storage.postgres.address import connection_text
-from mysafe.storage.postgres.connection import connect, open_link, why_unreachable
+from mysafe.storage.postgres.connection import Broken, Call, Failed, connect, open_link, rows_in, why_unreachable
 from mysafe.storage.postgres.history import Past
 from mysafe.storage.postgres.lane import Lane, Shared
+from mysafe.storage.postgres.leadership import LeadershipByLock
 from mysafe.storage.postgres.migration import has_vault, migrate
+from mysafe.storage.postgres.server_state import MOST_CONNECTIONS
 from mysafe.storage.postgres.transaction import Numbers
 from mysafe.storage.postgres.waiting import PATIENCE_SECONDS, Waiting
 
@@ -30,7 +33,9 @@ class PostgresEngine(Engine):
     is_shared: ClassVar[bool] = True
 
     def __init__(self, text: str, *, connections: int = CONNECTIONS, patience: float = PATIENCE_SECONDS) -> None:
-        shared = Shared(Numbers(), {}, threading.Lock(), Past())
+        self._text = text
+        self._past = Past()
+        shared = Shared(Numbers(), {}, threading.Lock(), self._past, set())
         self._waiting = Waiting(patience=patience)
         self._lanes = [Lane(self._waiting, text, shared) for _ in range(connections)]
 
@@ -48,7 +53,12 @@ class PostgresEngine(Engine):
     def _opened(cls, address: str, password: str | None, connections: int, *, is_new: bool) -> Self:
         text = connection_text(address, password)
         try:
-            connect(text).close()
+            most = _most_connections(text)
+            if connections > most:
+                raise StorageRefused(
+                    f"database_connections is {connections}, and the database server allows this user {most}: lower it,"
+                    " or raise max_connections there"
+                )
             link = open_link(text)
         except DatabaseUnreachable:
             raise StorageRefused(why_unreachable(text)) from None
@@ -71,6 +81,14 @@ class PostgresEngine(Engine):
     def run_units_on(self, host: Host | None) -> None:
         """Do nothing: a unit waits for the server several times, and an event loop must not wait."""
 
+    def wait_for_earlier(self, seconds: float) -> bool:
+        """Wait for the transactions of all servers; see `Engine.wait_for_earlier`."""
+        return earlier.wait_for_earlier(self._text, seconds, self._past)
+
+    def leadership(self) -> Leadership:
+        """Return the leadership of a lock in the database; see `Engine.leadership`."""
+        return LeadershipByLock(self._text, self._past)
+
     def figures(self) -> EngineFigures:
         """Return how the engine does; see `Engine.figures`."""
         units, looks = self._waiting.lengths()
@@ -81,3 +99,15 @@ class PostgresEngine(Engine):
         self._waiting.close()
         for lane in self._lanes:
             lane.join()
+
+
+def _most_connections(text: str) -> int:
+    """Return how many connections a server allows at all. Raises as `connect`."""
+    connection = connect(text)
+    try:
+        ((most,),) = rows_in(connection.exchange([Call(MOST_CONNECTIONS)])[0])
+    except (Broken, Failed):
+        raise DatabaseUnreachable from None
+    finally:
+        connection.close()
+    return int(str(most))

@@ -32,6 +32,9 @@ TRIES = 6
 
 LONGEST_PAUSE_SECONDS = 0.04
 
+APART_SECONDS = 0.25
+"""How long a lane that gets no connection leaves the work to those that have one, before it asks again."""
+
 STUCK_SECONDS = 0.7
 """How long units that wait behind a lock of somebody else may keep those of their group."""
 
@@ -45,12 +48,16 @@ Outcome = tuple[Unit, object, BaseException | None]
 
 
 class Shared(NamedTuple):
-    """What the lanes of an engine have together: ids, habits, the gate of an overtaken unit, and what they saw."""
+    """What the lanes of an engine have together.
+
+    Ids, habits, the gate of an overtaken unit, what they saw, and which of them have a connection or wait for one.
+    """
 
     numbers: Numbers
     habits: dict[Key, dict[Key, Statement]]
     gate: threading.Lock
     past: Past
+    connected: "set[Lane]"
 
 
 class _Spoiled(Exception):
@@ -104,7 +111,7 @@ class Lane:
         self._thread.join()
 
     def _serve(self) -> None:
-        while (taken := self._waiting.take()) is not None:
+        while self._can_serve() and (taken := self._waiting.take()) is not None:
             units, is_look = taken
             units = [unit for unit in units if unit.is_wanted()]
             how = LOOKING if is_look else WRITING
@@ -244,9 +251,30 @@ class Lane:
                     _log.error("the database cannot be used any more: %s", error)
                 raise _Spoiled(DatabaseUnreachable(), Failure(Fate.GONE, error), None) from None
             self._tx = PostgresTransaction(self._connection, self._shared.numbers, self._shared.habits)
+            self._shared.connected.add(self)
         return self._tx
 
+    def _can_serve(self) -> bool:
+        """Connect when one more is wanted; return False when all is over.
+
+        A server may have no room for one more. A lane that cannot connect must not take work from those that could:
+        it would only fail it faster than they do it. Where there are none, whoever waits is told at once.
+        """
+        while self._tx is None:
+            if not self._waiting.is_wanted():
+                return False
+            self._shared.connected.add(self)
+            try:
+                self._ready()
+            except _Spoiled:
+                self._shared.connected.discard(self)
+                if not self._shared.connected:
+                    break
+                self._waiting.pause(APART_SECONDS)
+        return True
+
     def _drop(self) -> None:
+        self._shared.connected.discard(self)
         if self._connection is not None:
             self._connection.close()
         self._connection = self._tx = None

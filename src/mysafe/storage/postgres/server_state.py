@@ -21,8 +21,16 @@ SERVER = Statement(
     " (SELECT system_identifier::text FROM pg_control_system()),"
     " CASE WHEN pg_is_in_recovery() THEN ''"
     " ELSE substr(pg_walfile_name(pg_current_wal_flush_lsn()), 1, 8) END,"
-    " CASE WHEN pg_is_in_recovery() THEN 0 ELSE pg_wal_lsn_diff(pg_current_wal_flush_lsn(), '0/0')::bigint END"
+    " CASE WHEN pg_is_in_recovery() THEN 0 ELSE pg_wal_lsn_diff(pg_current_wal_flush_lsn(), '0/0')::bigint END,"
+    " current_setting('server_encoding')"
 )
+MOST_CONNECTIONS = Statement(
+    "SELECT least(current_setting('max_connections')::int - current_setting('superuser_reserved_connections')::int,"
+    " nullif(rolconnlimit, -1), nullif(datconnlimit, -1))"
+    " FROM pg_roles, pg_database WHERE rolname = current_user AND datname = current_database()"
+)
+"""How many connections this user can have to this database at all, if nobody else has any."""
+
 _REVISION = Statement("SELECT version_num FROM alembic_version")
 _STANDBYS = Statement("SELECT count(*) FROM pg_stat_replication")
 
@@ -40,6 +48,7 @@ class ServerState(NamedTuple):
     system: str = ""
     timeline: str = ""
     position: int = 0
+    encoding: str = "UTF8"
 
     @property
     def point(self) -> Point:
@@ -59,6 +68,8 @@ class ServerState(NamedTuple):
             return "the database server has synchronous_commit=local and would lose what was acknowledged: set it to on"
         if self.is_standby:
             return STANDBY
+        if self.encoding != "UTF8":
+            return f"the database has the encoding {self.encoding}, which has not every letter: make it with UTF8"
         return None
 
 

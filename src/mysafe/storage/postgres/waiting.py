@@ -20,7 +20,9 @@ class Waiting:
     def __init__(self, *, patience: float = PATIENCE_SECONDS) -> None:
         self._patience = patience
         self._units: deque[tuple[float, Unit, bool]] = deque()
-        self._changed = threading.Condition(threading.Lock())
+        lock = threading.Lock()
+        self._changed = threading.Condition(lock)
+        self._wanted = threading.Condition(lock)
         self._idle = 0
         self._is_closed = False
         self._end = threading.Event()
@@ -33,9 +35,22 @@ class Waiting:
             is_refused = self._is_closed or len(self._units) >= LONGEST_QUEUE
             if not is_refused:
                 self._units.append((time.monotonic(), unit, is_look))
-                self._changed.notify()
+                (self._changed if len(self._units) <= self._idle else self._wanted).notify()
         if is_refused:
             unit.settle(None, Busy())
+
+    def is_wanted(self) -> bool:
+        """Wait until more units wait than lanes do; return False when all is over. For lanes without a connection."""
+        with self._changed:
+            while len(self._units) <= self._idle:
+                if self._is_closed:
+                    return False
+                self._wanted.wait()
+        return True
+
+    def pause(self, seconds: float) -> None:
+        """Wait, but not beyond the end."""
+        self._end.wait(seconds)
 
     def take(self) -> tuple[list[Unit], bool] | None:
         """Return units that go into one transaction, and whether they only look; None when all is over.
@@ -68,6 +83,7 @@ class Waiting:
         with self._changed:
             self._is_closed = True
             self._changed.notify_all()
+            self._wanted.notify_all()
         self._end.set()
         self._watch.join()
 

@@ -200,7 +200,7 @@ def _make_audit() -> None:
 
 
 def _make_audit_tree() -> None:
-    number, small, blob = NUMBER, sa.SmallInteger().with_variant(sa.Integer(), "sqlite"), sa.LargeBinary()
+    number, blob = NUMBER, sa.LargeBinary()
     op.create_table(
         "audit_leaves",
         sa.Column("position", number, primary_key=True, autoincrement=False),
@@ -210,7 +210,7 @@ def _make_audit_tree() -> None:
     )
     op.create_table(
         "audit_nodes",
-        sa.Column("level", small, primary_key=True, autoincrement=False),
+        sa.Column("level", number, primary_key=True, autoincrement=False),
         sa.Column("number", number, primary_key=True, autoincrement=False),
         sa.Column("hash", blob, nullable=False),
         sqlite_strict=True,
