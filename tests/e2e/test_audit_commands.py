@@ -31,6 +31,7 @@ class Audited:
         self.live = Installation(directory, environment=environment, is_on_sqlite=True)
         self.passphrase = directory / "passphrase"
         self.passphrase.write_text("correct horse battery staple\n")
+        self.passphrase.chmod(0o600)
 
     def serve_once(self) -> None:
         """Let a server start and end; it signs what is there."""

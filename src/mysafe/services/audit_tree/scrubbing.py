@@ -5,7 +5,7 @@ It finds what no call would notice: a record that was put back to an older versi
 erased. The log itself is to be verified first: it is the witness here.
 """
 
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from functools import partial
 from typing import NamedTuple
 
@@ -60,14 +60,14 @@ def _scrub(tx: Transaction, keys: VaultKeys) -> Scrubbed:
         faults.append(f"the keyring has version {found}, and had {keyring_version}: it was put back")
     opened = open_everything(tx, keys)
     # What is older than it should be, or missing, is named there too.
-    more = [name for name in opened.named if _plain(name) not in differing]
+    more = [name for name in opened.named if not _is_known(name, differing)]
     faults += (f"{name} does not open" for name in more)
     count = len(faults) + opened.broken - len(opened.named)
     return Scrubbed(opened.records, tuple(faults[:MOST_NAMED]), count)
 
 
-def _plain(name: str) -> str:
-    return name.removeprefix("items ").removesuffix(" is missing")
+def _is_known(name: str, differing: Container[str]) -> bool:
+    return name.endswith(" is missing") or name.removeprefix("items ") in differing
 
 
 _Recorded = dict[str, dict[int, int]]

@@ -61,6 +61,7 @@ def open_everything(tx: Transaction, keys: VaultKeys) -> Opened:
             try:
                 check.meet(table, row, open_one(keys, row))
             except (SealBroken, PayloadUnknown, ValueError):
+                check.pass_over(table, row)
                 check.broken.append(" ".join([table, *map(str, row[: _KEY_COLUMNS.get(table, 1)])]))
     gone = check.newest.keys() - check.erased
     check.broken += [f"{kind} {number} is missing" for kind, number in sorted(gone) if kind in _LASTING]
@@ -110,6 +111,11 @@ class _Check:
             self._compare(ItemRow._make(row).kind, row)
         elif table in _LASTING:
             self._compare(table, row)
+
+    def pass_over(self, table: str, row: Row) -> None:
+        """Take note of a row that did not open: it is broken, and not missing besides."""
+        kind, number = (str(row[0]), row[1]) if table == "items" else (table, row[0])
+        self.newest.pop((kind, int(str(number))), None)
 
     def _note(self, entry: AuditEntry) -> None:
         key = entry.record_kind, entry.record_id
