@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from mysafe.services.clocks import SteadyClock
 from tests.sign_in.person import Person
 from tests.support.server import RunningServer
 
@@ -18,6 +19,7 @@ class StillServer(RunningServer):
         super().__init__(directory)
         self.now = self.vault.clock()
         self.vault.clock = lambda: self.now
+        self.vault.steady = SteadyClock(lambda: self.now)
 
     def advance_clock(self, seconds: float) -> None:
         self.now += seconds

@@ -12,10 +12,10 @@ from mysafe.domain.ids import LARGEST_ID, AccessKeyId, GroupId, TransferId, User
 from mysafe.domain.principals import Group, User
 from mysafe.domain.sign_in import Factor, Link, WebSession
 from mysafe.domain.transfers import Transfer
-from mysafe.services import payloads
 from mysafe.services.keys import VaultKeys
 from mysafe.services.opened_rows import OpenedRows
-from mysafe.services.sign_in import payloads as sign_in
+from mysafe.services.payloads import principals as payloads
+from mysafe.services.payloads import sign_in
 from mysafe.storage import principals as store
 from mysafe.storage.engine import Transaction
 from mysafe.storage.principals import ACCESS_KEYS, GROUPS, TOKENS, TRANSFERS, USERS, RecordRow, RecordTable

@@ -10,8 +10,8 @@ from mysafe.domain import errors
 from mysafe.domain.actions import Action
 from mysafe.domain.ids import UserId
 from mysafe.domain.principals import NOBODY, Actor
-from mysafe.services import payloads
 from mysafe.services.keys import VaultKeys
+from mysafe.services.payloads import audit as payloads
 from mysafe.storage.audit_log import AuditRow
 
 

@@ -13,8 +13,8 @@ from mysafe.domain.ids import LARGEST_ID, AccessKeyId, GroupId, ItemRef, Kind, T
 from mysafe.domain.principals import Group, User
 from mysafe.domain.secret_text import SecretText
 from mysafe.domain.transfers import Transfer
-from mysafe.services import payloads
 from mysafe.services.keys import VaultKeys
+from mysafe.services.payloads import principals as payloads
 from mysafe.services.recording import Recorder, Subject, open_row
 from mysafe.services.writes.keyring import KeyringWrites
 from mysafe.services.writes.records import RecordWriter

@@ -13,7 +13,6 @@ from mysafe.domain.ids import LARGEST_ID, ItemId, ItemRef, Kind
 from mysafe.domain.items import Item, ItemDraft, ItemMeta, ItemSecret, ListedItem, kind_of
 from mysafe.domain.principals import Actor
 from mysafe.domain.sharing import AclEntry, PrincipalType
-from mysafe.services import payloads
 from mysafe.services.custody.hand_over import Custody
 from mysafe.services.custody.history import KEEP_ALL, Retention
 from mysafe.services.custody.sealed_items import (
@@ -28,6 +27,7 @@ from mysafe.services.custody.sealed_items import (
 )
 from mysafe.services.keys import VaultKeys
 from mysafe.services.opened_rows import OpenedRows
+from mysafe.services.payloads import items as payloads
 from mysafe.services.principals import Principals
 from mysafe.services.recording import Recorder, Subject
 from mysafe.services.registry import Registry

@@ -20,7 +20,7 @@ from mysafe.services.audit_tree.checkpoint_file import CheckpointFile
 from mysafe.services.audit_tree.checkpoints import complaint
 from mysafe.services.audit_tree.numbers import Numbers
 from mysafe.services.keys import VaultKeys
-from mysafe.services.payloads import PayloadUnknown
+from mysafe.services.payloads.envelope import PayloadUnknown
 from mysafe.services.recording import open_row
 from mysafe.services.vault import Vault
 from mysafe.storage import audit_tree

@@ -16,13 +16,13 @@ from mysafe.domain.actions import Action
 from mysafe.domain.errors import Unavailable
 from mysafe.domain.files import FileContent
 from mysafe.domain.ids import Kind
-from mysafe.services import payloads
 from mysafe.services.custody.sealed_items import check_opens
 from mysafe.services.files.shelf import Reading, Shelf
 from mysafe.services.keys import VaultKeys
-from mysafe.services.payloads import PayloadUnknown
+from mysafe.services.payloads import principals as payloads
+from mysafe.services.payloads import sign_in
+from mysafe.services.payloads.envelope import PayloadUnknown
 from mysafe.services.recording import open_row
-from mysafe.services.sign_in import payloads as sign_in
 from mysafe.storage.audit_log import AuditRow
 from mysafe.storage.copies.tables import rows_of
 from mysafe.storage.engine import Transaction

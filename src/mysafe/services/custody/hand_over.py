@@ -27,7 +27,7 @@ from mysafe.services.custody.sealed_items import (
     subject_of,
 )
 from mysafe.services.keys import VaultKeys
-from mysafe.services.payloads import PayloadUnknown
+from mysafe.services.payloads.envelope import PayloadUnknown
 from mysafe.services.principals import Principals
 from mysafe.services.recording import Recorder, Subject
 from mysafe.storage import items as store

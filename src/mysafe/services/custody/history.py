@@ -7,9 +7,9 @@ from mysafe.domain.actions import Action
 from mysafe.domain.errors import Busy, NotFound, WrongState
 from mysafe.domain.ids import Kind, UserId
 from mysafe.domain.items import Item, ItemMeta, ItemSecret
-from mysafe.services import payloads
 from mysafe.services.custody.sealed_items import Grant, index_grants, open_version, subject_of
 from mysafe.services.keys import VaultKeys
+from mysafe.services.payloads import items as payloads
 from mysafe.services.recording import Recorder, Subject
 from mysafe.storage import item_versions
 from mysafe.storage import items as store

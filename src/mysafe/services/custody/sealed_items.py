@@ -10,8 +10,8 @@ from mysafe.domain.files import FileContent
 from mysafe.domain.ids import ItemId, ItemRef, Kind
 from mysafe.domain.items import FileSecret, Item, ItemMeta
 from mysafe.domain.sharing import AclEntry
-from mysafe.services import payloads
 from mysafe.services.keys import VaultKeys, envelope_digest
+from mysafe.services.payloads import items as payloads
 from mysafe.services.recording import Subject
 from mysafe.storage.blobs.rows import BlobRows
 from mysafe.storage.item_versions import VersionRow

@@ -14,7 +14,7 @@ from mysafe.domain.ids import FactorId
 from mysafe.domain.principals import User
 from mysafe.domain.secret_text import SecretText
 from mysafe.domain.sign_in import RECOVERY_CODES, Factor, FactorKind
-from mysafe.services.sign_in import payloads
+from mysafe.services.payloads import sign_in as payloads
 from mysafe.services.sign_in.entrance import Entered, new_session, session_of
 from mysafe.services.unit_of_work import UnitOfWork
 

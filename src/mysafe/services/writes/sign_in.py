@@ -11,10 +11,10 @@ from mysafe.domain.principals import User
 from mysafe.domain.secret_text import SecretText
 from mysafe.domain.sign_in import MOST_SESSIONS, Factor, FactorKind, Link, WebSession
 from mysafe.services.keys import VaultKeys
-from mysafe.services.payloads import decode_user_credentials
+from mysafe.services.payloads import sign_in as payloads
+from mysafe.services.payloads.principals import decode_user_credentials
+from mysafe.services.payloads.sign_in import encode_link, encode_session
 from mysafe.services.recording import Recorder, Subject
-from mysafe.services.sign_in import payloads
-from mysafe.services.sign_in.payloads import encode_link, encode_session
 from mysafe.services.writes.records import RecordWriter
 from mysafe.storage import principals as store
 from mysafe.storage import sign_in as rows

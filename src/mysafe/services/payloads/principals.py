@@ -1,31 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Domain values to and from the bytes that are sealed.
+"""Users, groups, access keys, tokens and transfers as payloads."""
 
-A payload is a msgpack array of two: the schema number and the value. Values are arrays too, in the order of
-their class; a later schema appends fields. An unknown schema is an error, never a guess.
-
-    payload = [1, [field, field, …]]
-"""
-
-from typing import NamedTuple, TypeVar, assert_never
+from typing import NamedTuple
 
 import msgspec
 
-from mysafe.audit.events import Details
 from mysafe.domain.access_keys import AccessKey, AccessToken, KeySecrets
 from mysafe.domain.ids import AccessKeyId, GroupId, ItemId, ItemRef, Kind, TokenId, TransferId, UserId
-from mysafe.domain.items import ApiSecret, FileSecret, ItemMeta, ItemSecret, NoteSecret, PasswordSecret
 from mysafe.domain.principals import Group, Joined, User
 from mysafe.domain.secret_text import SecretText
 from mysafe.domain.transfers import Transfer, TransferState
-
-SCHEMA = 1
-
-T = TypeVar("T")
-
-
-class PayloadUnknown(Exception):
-    """A sealed payload opened, but has a schema or a shape this version does not know."""
+from mysafe.services.payloads.envelope import SCHEMA, decode_payload, encode
 
 
 class _User(NamedTuple):
@@ -87,121 +72,18 @@ class _Transfer(NamedTuple):
     approved_by: int
 
 
-class _Password(NamedTuple):
-    password: str
-    secret_key: str | None
-    notes: str
-
-
-class _Note(NamedTuple):
-    note: str
-
-
-class _ApiSecret(NamedTuple):
-    client_id: str
-    client_secret: str
-    notes: str
-
-
-class _File(NamedTuple):
-    notes: str
-    blob_id: str
-    key: str
-
-
-_encode = msgspec.msgpack.Encoder().encode
-_envelope = msgspec.msgpack.Decoder(tuple[int, msgspec.Raw]).decode
-_item_meta = msgspec.msgpack.Decoder(ItemMeta)
 _user = msgspec.msgpack.Decoder(_User)
 _group = msgspec.msgpack.Decoder(_Group)
 _access_key = msgspec.msgpack.Decoder(_AccessKey)
 _token = msgspec.msgpack.Decoder(_Token)
 _transfer = msgspec.msgpack.Decoder(_Transfer)
-_any_array = msgspec.msgpack.Decoder(list[object])
-_password = msgspec.msgpack.Decoder(_Password)
-_note = msgspec.msgpack.Decoder(_Note)
-_api_secret = msgspec.msgpack.Decoder(_ApiSecret)
-_file = msgspec.msgpack.Decoder(_File)
-_details = msgspec.msgpack.Decoder(Details)
 _key_secrets = msgspec.msgpack.Decoder(_KeySecrets)
 _credentials: msgspec.msgpack.Decoder[str | None] = msgspec.msgpack.Decoder(str | None)
 
 
-def decode_payload(payload: bytes, decoder: msgspec.msgpack.Decoder[T]) -> T:
-    """Return the value of a payload. Raises PayloadUnknown, which quotes nothing of it."""
-    try:
-        schema, value = _envelope(payload)
-        if schema == SCHEMA:
-            return decoder.decode(value)
-    except msgspec.MsgspecError:
-        pass  # the message may quote a value: it must not travel on, not even as a cause
-    raise PayloadUnknown
-
-
-def encode_item_meta(meta: ItemMeta) -> bytes:
-    """Return the payload of an item's meta."""
-    return _encode((SCHEMA, meta))
-
-
-def decode_item_meta(payload: bytes) -> ItemMeta:
-    """Return an item's meta. Raises PayloadUnknown."""
-    return decode_payload(payload, _item_meta)
-
-
-def encode_secret(secret: ItemSecret) -> bytes:
-    """Return the payload of an item's secret part."""
-    match secret:
-        case PasswordSecret(password, seed, notes):
-            return _encode((SCHEMA, _Password(password.reveal(), seed.reveal() if seed else None, notes.reveal())))
-        case NoteSecret(note):
-            return _encode((SCHEMA, _Note(note.reveal())))
-        case ApiSecret(client_id, client_secret, notes):
-            return _encode((SCHEMA, _ApiSecret(client_id.reveal(), client_secret.reveal(), notes.reveal())))
-        case FileSecret(notes, blob_id, key):
-            return _encode((SCHEMA, _File(notes.reveal(), blob_id, key.reveal())))
-        case _:
-            assert_never(secret)
-
-
-def decode_secret(kind: Kind, payload: bytes) -> ItemSecret:
-    """Return the secret part of an item of a kind. Raises PayloadUnknown."""
-    match kind:
-        case Kind.PASSWORD:
-            password, seed, notes = decode_payload(payload, _password)
-            return PasswordSecret(SecretText(password), None if seed is None else SecretText(seed), SecretText(notes))
-        case Kind.NOTE:
-            return NoteSecret(SecretText(decode_payload(payload, _note).note))
-        case Kind.API_SECRET:
-            fields = decode_payload(payload, _api_secret)
-            return ApiSecret(SecretText(fields.client_id), SecretText(fields.client_secret), SecretText(fields.notes))
-        case Kind.FILE:
-            notes, blob_id, file_key = decode_payload(payload, _file)
-            return FileSecret(SecretText(notes), blob_id, SecretText(file_key))
-        case _:
-            assert_never(kind)
-
-
-_SHOWN_NAMES = {"blob_id": "content", "key": "content"}
-"""What the fields of a secret part are called where they are not told by their own name."""
-
-
-def changed_fields(secret: ItemSecret, before: bytes, after: bytes) -> tuple[str, ...]:
-    """Return the names of the fields in which two payloads of a secret part differ, never what is in them.
-
-    Args:
-        secret: gives the names; its payload is `after`.
-        before, after: payloads, as `encode_secret` makes them. Raises PayloadUnknown.
-    """
-    pairs = zip(secret._fields, decode_payload(before, _any_array), decode_payload(after, _any_array), strict=False)
-    names = [_SHOWN_NAMES.get(name, name) for name, old, new in pairs if old != new]
-    return tuple(name for name in dict.fromkeys(names) if name)
-
-
 def encode_user(user: User) -> bytes:
     """Return the payload of a user; id, version and creation time live in the row and its associated data."""
-    return _encode(
-        (SCHEMA, _User(user.username, user.name, user.email, user.is_active, user.is_admin, user.auth_epoch))
-    )
+    return encode((SCHEMA, _User(user.username, user.name, user.email, user.is_active, user.is_admin, user.auth_epoch)))
 
 
 def decode_user(payload: bytes, user_id: int, version: int, created_at: int) -> User:
@@ -211,7 +93,7 @@ def decode_user(payload: bytes, user_id: int, version: int, created_at: int) -> 
 
 def encode_user_credentials(password_hash: str | None) -> bytes:
     """Return the payload of a user's secret part: the password's PHC string, or None without a log-in."""
-    return _encode((SCHEMA, password_hash))
+    return encode((SCHEMA, password_hash))
 
 
 def decode_user_credentials(payload: bytes) -> str | None:
@@ -231,7 +113,7 @@ def encode_group(group: Group) -> bytes:
         group.description,
         group.are_members_visible,
     )
-    return _encode((SCHEMA, fields))
+    return encode((SCHEMA, fields))
 
 
 def decode_group(payload: bytes, group_id: int, version: int, created_at: int) -> Group:
@@ -272,7 +154,7 @@ def encode_access_key(key: AccessKey) -> bytes:
         _grouped(key.items),
         key.token_epoch,
     )
-    return _encode((SCHEMA, fields))
+    return encode((SCHEMA, fields))
 
 
 def decode_access_key(payload: bytes, key_id: int, version: int, created_at: int) -> AccessKey:
@@ -315,7 +197,7 @@ def _refs(grouped: tuple[tuple[Kind, tuple[int, ...]], ...] | None) -> frozenset
 
 def encode_key_secrets(secrets: KeySecrets) -> bytes:
     """Return the payload of an access key's secret part."""
-    return _encode((SCHEMA, _KeySecrets(*(text.reveal() if text else None for text in secrets))))
+    return encode((SCHEMA, _KeySecrets(*(text.reveal() if text else None for text in secrets))))
 
 
 def decode_key_secrets(payload: bytes) -> KeySecrets:
@@ -325,7 +207,7 @@ def decode_key_secrets(payload: bytes) -> KeySecrets:
 
 def encode_token(token: AccessToken) -> bytes:
     """Return the payload of an access token; the token itself is not in it, only its keyed hash."""
-    return _encode(
+    return encode(
         (
             SCHEMA,
             _Token(
@@ -353,7 +235,7 @@ def encode_transfer(transfer: Transfer) -> bytes:
         transfer.state,
         transfer.approved_by,
     )
-    return _encode((SCHEMA, fields))
+    return encode((SCHEMA, fields))
 
 
 def decode_transfer(payload: bytes, transfer_id: int, version: int, created_at: int) -> Transfer:
@@ -370,18 +252,3 @@ def decode_transfer(payload: bytes, transfer_id: int, version: int, created_at: 
         approved_by=UserId(fields.approved_by),
         created_at=created_at,
     )
-
-
-def encode_details(details: Details) -> bytes:
-    """Return the payload of an audit entry's sealed part."""
-    return _encode((SCHEMA, details))
-
-
-def decode_details(payload: bytes) -> Details:
-    """Return an audit entry's sealed part. Raises PayloadUnknown."""
-    return decode_payload(payload, _details)
-
-
-def encode_facts(facts: tuple[int | str | bytes, ...]) -> bytes:
-    """Return the clear columns of an audit entry as bytes that no other columns give (msgpack is prefix-free)."""
-    return _encode(facts)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Sessions, second factors and links to and from the bytes that are sealed; see `services.payloads` for the form."""
+"""Sessions, second factors and links to and from the bytes that are sealed; see `envelope` for the form."""
 
 from typing import NamedTuple
 
@@ -8,7 +8,7 @@ import msgspec
 from mysafe.domain.ids import FactorId, LinkId, SessionId, UserId
 from mysafe.domain.secret_text import SecretText
 from mysafe.domain.sign_in import Factor, FactorKind, Link, LinkPurpose, WebSession
-from mysafe.services.payloads import SCHEMA, PayloadUnknown, decode_payload
+from mysafe.services.payloads.envelope import SCHEMA, PayloadUnknown, decode_payload, encode
 
 
 class _Session(NamedTuple):
@@ -43,12 +43,11 @@ _factors = msgspec.msgpack.Decoder(_Factor)
 _links = msgspec.msgpack.Decoder(_Link)
 _seeds = msgspec.msgpack.Decoder(str)
 _codes = msgspec.msgpack.Decoder(list[bytes])
-_encode = msgspec.msgpack.Encoder().encode
 
 
 def encode_session(session: WebSession) -> bytes:
     """Return the meta of a session."""
-    return _encode(
+    return encode(
         (
             SCHEMA,
             _Session(
@@ -85,7 +84,7 @@ def decode_session(payload: bytes, session_id: int, version: int, created_at: in
 
 def encode_factor(factor: Factor) -> bytes:
     """Return the meta of a second factor."""
-    return _encode((SCHEMA, _Factor(factor.user_id, factor.kind, factor.is_confirmed, factor.last_step, factor.left)))
+    return encode((SCHEMA, _Factor(factor.user_id, factor.kind, factor.is_confirmed, factor.last_step, factor.left)))
 
 
 def decode_factor(payload: bytes, factor_id: int, version: int, created_at: int) -> Factor:
@@ -109,7 +108,7 @@ def decode_factor(payload: bytes, factor_id: int, version: int, created_at: int)
 
 def encode_seed(seed: SecretText) -> bytes:
     """Return the secret of a TOTP factor."""
-    return _encode((SCHEMA, seed.reveal()))
+    return encode((SCHEMA, seed.reveal()))
 
 
 def decode_seed(payload: bytes) -> SecretText:
@@ -119,7 +118,7 @@ def decode_seed(payload: bytes) -> SecretText:
 
 def encode_codes(verifiers: list[bytes]) -> bytes:
     """Return the secret of the recovery codes: the verifiers of those that are left."""
-    return _encode((SCHEMA, verifiers))
+    return encode((SCHEMA, verifiers))
 
 
 def decode_codes(payload: bytes) -> list[bytes]:
@@ -129,7 +128,7 @@ def decode_codes(payload: bytes) -> list[bytes]:
 
 def encode_link(link: Link) -> bytes:
     """Return the meta of a link."""
-    return _encode((SCHEMA, _Link(link.user_id, link.purpose, link.verifier, link.auth_epoch, link.expires_at)))
+    return encode((SCHEMA, _Link(link.user_id, link.purpose, link.verifier, link.auth_epoch, link.expires_at)))
 
 
 def decode_link(payload: bytes, link_id: int, version: int, created_at: int) -> Link:
