@@ -23,6 +23,13 @@ WRITING = Statement("BEGIN ISOLATION LEVEL SERIALIZABLE")
 LOOKING = Statement("BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY")
 """A look sees one state that was committed as it is, which is all it needs; and it can never fail to serialize."""
 
+APART = (
+    Statement("SET LOCAL lock_timeout = '200ms'"),
+    Statement("LOCK TABLE keyring IN ACCESS EXCLUSIVE MODE"),
+)
+"""What follows the beginning of a unit that nobody must overtake: every unit reads the keyring first. It waits for
+those under way, but not so long that those who wait behind it are sent away."""
+
 _CLASH = "23505"
 """SQLSTATE of a value that should be unique and is not."""
 
@@ -91,6 +98,7 @@ class PostgresTransaction:
         self._habits = habits
         self._own: dict[str, list[int]] = {}
         self._waiting: list[Call] = []
+        self._beginning = 0
         self._is_begun = False
         self._has_changed = False
         self._remembered: dict[Key, object] = {}
@@ -158,9 +166,10 @@ class PostgresTransaction:
 
     # -- what a lane does ----------------------------------------------------------------------------------------------
 
-    def begin(self, how: Statement) -> None:
+    def begin(self, *how: Statement) -> None:
         """Begin: `how` is sent with the first statement."""
-        self._waiting = [Call(how)]
+        self._waiting = [Call(one) for one in how]
+        self._beginning = len(how)
         self._is_begun = False
         self._remembered.clear()
         self._ahead.clear()
@@ -169,7 +178,7 @@ class PostgresTransaction:
 
     def commit(self) -> None:
         """Send what waits and commit; it is on disk when this returns. Otherwise `failure` is set and it raises."""
-        if not self._is_begun and len(self._waiting) < 2:
+        if not self._is_begun and len(self._waiting) <= self._beginning:
             return  # only the beginning waits: nothing was asked, so there is nothing to end
         try:
             self._send(Call(_COMMIT))
