@@ -33,6 +33,9 @@ those under way, but not so long that those who wait behind it are sent away."""
 _CLASH = "23505"
 """SQLSTATE of a value that should be unique and is not."""
 
+_LOCKED = "55P03"
+"""SQLSTATE of a lock that was waited for too long."""
+
 _COMMIT = Statement("COMMIT")
 _ROLLBACK = Statement("ROLLBACK")
 
@@ -229,7 +232,8 @@ class PostgresTransaction:
             if is_late and failed.statement.failure is not None:
                 error = failed.statement.failure()
             # What is sent later clashes with nothing: if it did, somebody else was faster, and committed the same.
-            self.failure = Failure(Fate.AGAIN if is_late and failed.state == _CLASH else _fate(failed.state), error)
+            is_faster = (is_late and failed.state == _CLASH) or _waited_for_one_apart(failed)
+            self.failure = Failure(Fate.AGAIN if is_faster else _fate(failed.state), error)
         raise error
 
     def _check(self) -> None:
@@ -280,7 +284,12 @@ class PostgresTransaction:
             habits[reason] = {**habits.get(reason, {}), key: statement}
 
 
+def _waited_for_one_apart(failed: Failed) -> bool:
+    """Return whether a statement waited in vain for a unit that runs apart: for the keyring nobody waits otherwise."""
+    return failed.state == _LOCKED and "FROM keyring" in failed.statement.text.replace("\n", "")
+
+
 def _fate(state: str) -> Fate:
     if state in {"40001", "40P01"}:
         return Fate.AGAIN
-    return Fate.STUCK if state in {"55P03", "57014"} else Fate.REFUSED
+    return Fate.STUCK if state in {_LOCKED, "57014"} else Fate.REFUSED
