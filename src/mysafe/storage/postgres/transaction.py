@@ -23,8 +23,18 @@ WRITING = Statement("BEGIN ISOLATION LEVEL SERIALIZABLE")
 LOOKING = Statement("BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY")
 """A look sees one state that was committed as it is, which is all it needs; and it can never fail to serialize."""
 
+APART = (
+    Statement("SET LOCAL lock_timeout = '200ms'"),
+    Statement("LOCK TABLE keyring IN ACCESS EXCLUSIVE MODE"),
+)
+"""What follows the beginning of a unit that nobody must overtake: every unit reads the keyring first. It waits for
+those under way, but not so long that those who wait behind it are sent away."""
+
 _CLASH = "23505"
 """SQLSTATE of a value that should be unique and is not."""
+
+_LOCKED = "55P03"
+"""SQLSTATE of a lock that was waited for too long."""
 
 _COMMIT = Statement("COMMIT")
 _ROLLBACK = Statement("ROLLBACK")
@@ -91,6 +101,7 @@ class PostgresTransaction:
         self._habits = habits
         self._own: dict[str, list[int]] = {}
         self._waiting: list[Call] = []
+        self._beginning = 0
         self._is_begun = False
         self._has_changed = False
         self._remembered: dict[Key, object] = {}
@@ -158,9 +169,10 @@ class PostgresTransaction:
 
     # -- what a lane does ----------------------------------------------------------------------------------------------
 
-    def begin(self, how: Statement) -> None:
+    def begin(self, *how: Statement) -> None:
         """Begin: `how` is sent with the first statement."""
-        self._waiting = [Call(how)]
+        self._waiting = [Call(one) for one in how]
+        self._beginning = len(how)
         self._is_begun = False
         self._remembered.clear()
         self._ahead.clear()
@@ -169,7 +181,7 @@ class PostgresTransaction:
 
     def commit(self) -> None:
         """Send what waits and commit; it is on disk when this returns. Otherwise `failure` is set and it raises."""
-        if not self._is_begun and len(self._waiting) < 2:
+        if not self._is_begun and len(self._waiting) <= self._beginning:
             return  # only the beginning waits: nothing was asked, so there is nothing to end
         try:
             self._send(Call(_COMMIT))
@@ -220,7 +232,8 @@ class PostgresTransaction:
             if is_late and failed.statement.failure is not None:
                 error = failed.statement.failure()
             # What is sent later clashes with nothing: if it did, somebody else was faster, and committed the same.
-            self.failure = Failure(Fate.AGAIN if is_late and failed.state == _CLASH else _fate(failed.state), error)
+            is_faster = (is_late and failed.state == _CLASH) or _waited_for_one_apart(failed)
+            self.failure = Failure(Fate.AGAIN if is_faster else _fate(failed.state), error)
         raise error
 
     def _check(self) -> None:
@@ -271,7 +284,12 @@ class PostgresTransaction:
             habits[reason] = {**habits.get(reason, {}), key: statement}
 
 
+def _waited_for_one_apart(failed: Failed) -> bool:
+    """Return whether a statement waited in vain for a unit that runs apart: for the keyring nobody waits otherwise."""
+    return failed.state == _LOCKED and "FROM keyring" in failed.statement.text.replace("\n", "")
+
+
 def _fate(state: str) -> Fate:
     if state in {"40001", "40P01"}:
         return Fate.AGAIN
-    return Fate.STUCK if state in {"55P03", "57014"} else Fate.REFUSED
+    return Fate.STUCK if state in {_LOCKED, "57014"} else Fate.REFUSED
