@@ -60,6 +60,15 @@ class Failure(NamedTuple):
     error: Exception
 
 
+class _Expected(NamedTuple):
+    """A row that was assumed: how it is asked for, and what must come."""
+
+    key: Key
+    call: Call
+    build: Callable[[Row], object]
+    wanted: object
+
+
 class Numbers:
     """The ids of this process: what is left of blocks that are known to be taken, for all connections together.
 
@@ -107,6 +116,8 @@ class PostgresTransaction:
         self._remembered: dict[Key, object] = {}
         self._ahead: dict[Key, Row | None] = {}
         self._reason: Key | None = None
+        self._expected: list[_Expected] = []
+        self._is_doubtful = False  # what was assumed last was wrong: now it is asked first
         self.has_written = False
         self.failure: Failure | None = None
 
@@ -134,6 +145,18 @@ class PostgresTransaction:
                 return None
             known = self._remembered[key] = self._because_of(key, build, row)
         return known  # type: ignore[return-value]  # a statement is used with one kind of `build`
+
+    def expect(self, statement: Statement, value: Value, build: Callable[[Row], R], wanted: R) -> bool:
+        """Return whether `remembered` returns something that is equal to what is wanted; or assume it, once."""
+        key = (statement.text, value)
+        if self._is_doubtful or key in self._ahead or key in self._remembered:
+            return self.remembered(statement, value, build) == wanted
+        self._check()
+        if all(one.key != key for one in self._expected):
+            call = Call(statement, (value,))
+            self._waiting.append(call)
+            self._expected.append(_Expected(key, call, build, wanted))
+        return True
 
     def execute(self, statement: Statement, *values: Value) -> int:
         """Run a change and return the number of rows changed."""
@@ -176,6 +199,7 @@ class PostgresTransaction:
         self._is_begun = False
         self._remembered.clear()
         self._ahead.clear()
+        self._expected.clear()
         self.has_written = self._has_changed = False
         self.failure = None
 
@@ -184,7 +208,10 @@ class PostgresTransaction:
         if not self._is_begun and len(self._waiting) <= self._beginning:
             return  # only the beginning waits: nothing was asked, so there is nothing to end
         try:
+            if self._expected:
+                self._exchanged([])  # before anything is committed that came of it
             self._send(Call(_COMMIT))
+            self._is_doubtful = False
             if self._connection.is_warned:  # an operator ended the wait for the standby: nobody knows what it has
                 self.failure = Failure(Fate.LOST, DatabaseUnreachable())
                 raise self.failure.error
@@ -204,6 +231,7 @@ class PostgresTransaction:
         """Undo everything; without a connection that happens by itself."""
         is_needed = self._is_begun and (self.failure is None or self.failure.fate not in {Fate.LOST, Fate.IN_DOUBT})
         self._waiting, self._is_begun = [], False
+        self._expected.clear()
         self._remembered.clear()
         self._ahead.clear()
         if is_needed:
@@ -222,7 +250,7 @@ class PostgresTransaction:
         late, self._waiting = self._waiting, []
         self._is_begun = True
         try:
-            return self._connection.exchange([*late, *calls])
+            results = self._connection.exchange([*late, *calls])
         except Broken:
             error: Exception = DatabaseUnreachable()
             self.failure = Failure(Fate.LOST, error)
@@ -234,7 +262,22 @@ class PostgresTransaction:
             # What is sent later clashes with nothing: if it did, somebody else was faster, and committed the same.
             is_faster = (is_late and failed.state == _CLASH) or _waited_for_one_apart(failed)
             self.failure = Failure(Fate.AGAIN if is_faster else _fate(failed.state), error)
+        else:
+            self._compare(late, results)
+            return results
         raise error
+
+    def _compare(self, late: list[Call], results: list[PGresult]) -> None:
+        """Compare what was assumed with what came. Raises Unavailable, with which the transaction has failed."""
+        expected, self._expected = self._expected, []
+        for one in expected:
+            place = next(number for number, call in enumerate(late) if call is one.call)
+            rows = rows_in(results[place])
+            self._ahead[one.key] = rows[0] if rows else None
+            if not rows or one.build(rows[0]) != one.wanted:
+                self._is_doubtful = True
+                self.failure = Failure(Fate.AGAIN, Unavailable())
+                raise self.failure.error
 
     def _check(self) -> None:
         if self.failure is not None:
