@@ -55,7 +55,7 @@ def _first(row: Row) -> object:
     return row[0]
 
 
-def expecting(wanted: int | None) -> Callable[[Transaction], bool]:
+def expecting(wanted: object) -> Callable[[Transaction], bool]:
     """Return a unit that writes what is right only if a row says what is wanted."""
 
     def work(tx: Transaction) -> bool:
