@@ -22,7 +22,6 @@ import pytest
 from sqlalchemy import bindparam, update
 
 from mysafe import opening
-from mysafe.config import load_settings
 from mysafe.crypto.aead import SealBroken
 from mysafe.crypto.records import RecordAddress
 from mysafe.services.rotation import epochs
@@ -88,8 +87,7 @@ class Run:
         return wrong
 
     def keys_that_do_not_open(self) -> list[WrappedKey]:
-        settings = load_settings({"data": self.installation.data}, {}, None)
-        vault = opening.open_vault(settings)
+        vault = opening.open_vault(self.installation.settings)
         try:
             return unopened(vault)
         finally:

@@ -108,6 +108,7 @@ def after_a_failover(servers: Pair) -> tuple[PostgresEngine, str]:
     engine.submit(append).result(PATIENCE_SECONDS)
     servers.primary.kill()
     servers.promote()
+    engine.look(audit_log.count).result(PATIENCE_SECONDS)  # it meets the lost connection: a write would be in doubt
     engine.submit(append).result(PATIENCE_SECONDS)
     servers.primary.stop()
     servers.standby.start()

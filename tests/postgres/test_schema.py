@@ -143,3 +143,25 @@ def test_several_who_open_an_empty_database_at_once_all_succeed() -> None:
         for run in [pool.submit(migrate) for _ in range(4)]:
             run.result(30)
     assert len(shape(address)[0]) > 50
+
+
+_DROP = "CREATE FUNCTION nothing() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END'; "
+
+
+@pytest.mark.parametrize(
+    ("statement", "named"),
+    [
+        (_DROP + "CREATE TRIGGER t BEFORE INSERT ON audit FOR EACH ROW EXECUTE FUNCTION nothing()", "trigger t"),
+        ("CREATE RULE r AS ON INSERT TO audit DO INSTEAD NOTHING", "rule r"),
+        ("ALTER TABLE audit ENABLE ROW LEVEL SECURITY", "row security on audit"),
+        ("ALTER TABLE audit RENAME TO hidden; CREATE VIEW audit AS SELECT * FROM hidden", "audit"),
+        ("ALTER TABLE items ALTER version SET DEFAULT 7", "default of items.version"),
+        ("CREATE TABLE child () INHERITS (audit)", "relation child"),
+    ],
+)
+def test_what_would_do_something_by_itself_is_refused(statement: str, named: str) -> None:
+    address = new_database()
+    PostgresEngine.open(address).close()  # the control
+    run(address, statement)
+    with pytest.raises(StorageRefused, match=named):
+        PostgresEngine.open(address)

@@ -26,7 +26,7 @@ from mysafe.crypto.verifiers import Verifiers
 from mysafe.domain.errors import Sealed
 from mysafe.storage import vault_state
 from mysafe.storage.engine import Transaction
-from mysafe.storage.vault_state import KeyringRow, SlotRow
+from mysafe.storage.vault_state import KeyringMark, KeyringRow, SlotRow
 
 _security = logging.getLogger("mysafe.security")
 
@@ -151,7 +151,7 @@ class Keychain:
     """
 
     def __init__(self, root: OpenRoot) -> None:
-        self.current = root.keys
+        self._known = root.keys, _mark_of(root.keys)  # together: two threads must never see halves
         self._before: VaultKeys | None = None
         self._taken_at = 0.0
         self._taking = threading.Lock()
@@ -160,19 +160,28 @@ class Keychain:
     def __repr__(self) -> str:
         return "Keychain(***)"
 
+    @property
+    def current(self) -> VaultKeys:
+        """The working keys."""
+        return self._known[0]
+
     def keys_in(self, tx: Transaction) -> VaultKeys:
         """Return the keys for a transaction, which never wraps under an epoch that is not active in its own view.
 
         Raises:
             Sealed: another epoch is active, in a keyring that the root key of this process does not open.
         """
-        current, newest = self.current, vault_state.newest_keyring(tx)
+        current, mark = self._known
+        if vault_state.is_newest_keyring(tx, mark):
+            return current
+        newest = vault_state.newest_keyring(tx)
         if newest is None or newest.version == current.version:
             return current
         if newest.version < current.version:  # a look that began before the others saw a newer keyring
             before = self._before
             return before if before is not None and before.version >= newest.version else current
         if newest.active_epoch == current.cipher.epoch:
+            self._note(current, newest)
             return current  # nothing is wrapped under another key; the pulse loads it soon
         try:
             self.load(tx)
@@ -230,11 +239,21 @@ class Keychain:
             if time.monotonic() - self._taken_at > LONGEST_LOOK_SECONDS:
                 self._before = None
 
+    def _note(self, keys: VaultKeys, mark: KeyringMark) -> None:
+        """Remember that these keys are good as long as this keyring is the newest."""
+        with self._taking:
+            if self._known[0] is keys:
+                self._known = keys, mark
+
     def _take(self, keys: VaultKeys) -> None:
         with self._taking:  # two threads may have loaded the same keyring: the second must not displace `_before`
             if keys.version > self.current.version:
-                self._before, self.current = self.current, keys
+                self._before, self._known = self.current, (keys, _mark_of(keys))
                 self._taken_at = time.monotonic()
+
+
+def _mark_of(keys: VaultKeys) -> KeyringMark:
+    return KeyringMark(keys.version, keys.cipher.epoch)
 
 
 def find_slot(tx: Transaction, provider: str) -> SlotRow:

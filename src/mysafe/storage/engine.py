@@ -41,6 +41,13 @@ class Transaction(Protocol):
         It may come from memory when nobody can have changed the row since; so a statement has one `build`.
         """
 
+    def expect(self, statement: Statement, value: Value, build: Callable[[Row], R], wanted: R) -> bool:
+        """Return whether `remembered` returns something that is equal to what is wanted.
+
+        Where that has to be asked over a network, True may only be assumed, and is asked with whatever comes next:
+        if it was wrong, nothing of this transaction is committed, and its units are run again with a sure answer.
+        """
+
     def execute(self, statement: Statement, *values: Value) -> int:
         """Run a change and return the number of rows changed."""
 

@@ -71,6 +71,10 @@ class SqliteTransaction:
             self._remembered[key] = known
         return known  # type: ignore[return-value]  # a statement is used with one kind of `build`
 
+    def expect(self, statement: Statement, value: Value, build: Callable[[Row], R], wanted: R) -> bool:
+        """Return whether `remembered` returns something that is equal to what is wanted."""
+        return self.remembered(statement, value, build) == wanted
+
     def execute(self, statement: Statement, *values: Value) -> int:
         """Run a change and return the number of rows changed."""
         self.has_written = True

@@ -79,8 +79,13 @@ def write_keyring(tx: Transaction, row: KeyringRow, created_at: int) -> None:
     tx.execute(_WRITE_KEYRING, *row, created_at)
 
 
+def is_newest_keyring(tx: Transaction, mark: KeyringMark) -> bool:
+    """Return whether a keyring is the newest one. It is asked in every transaction: see `Transaction.expect`."""
+    return tx.expect(_NEWEST_KEYRING, 0, KeyringMark._make, mark)
+
+
 def newest_keyring(tx: Transaction) -> KeyringMark | None:
-    """Return what is newest, or None. It is asked for in every transaction, and costs nothing while nobody writes."""
+    """Return what is newest, or None."""
     return tx.remembered(_NEWEST_KEYRING, 0, KeyringMark._make)  # strict tables hold just these types
 
 

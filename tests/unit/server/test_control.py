@@ -4,6 +4,8 @@
 import os
 import socket
 import stat
+import threading
+import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -108,3 +110,20 @@ def test_a_directory_may_have_a_longer_path_than_an_address(tmp_path: Path) -> N
 def _leave_a_stale_socket(directory: Path) -> None:
     with socket.socket(socket.AF_UNIX) as left:
         left.bind(str(directory / SOCKET_NAME))
+
+
+def test_whoever_sends_byte_after_byte_is_left_in_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Otherwise one who never ends would keep the server from ending, too."""
+    monkeypatch.setattr(control, "SECONDS", 0.3)
+    listening = ControlSocket(tmp_path, echo)
+    with socket.socket(socket.AF_UNIX) as client:
+        client.connect(str(tmp_path / SOCKET_NAME))
+        began, is_left = time.monotonic(), False
+        while not is_left and time.monotonic() - began < 20:
+            try:
+                client.sendall(b" ")
+            except OSError:
+                is_left = True
+            threading.Event().wait(0.05)
+    listening.close()
+    assert is_left

@@ -48,6 +48,22 @@ def test_a_database_that_would_do_something_by_itself_is_not(copy: Path, stateme
         SqliteEngine.open(copy)
 
 
+def test_a_trigger_with_the_name_of_a_table_does_not_hide_behind_it(copy: Path) -> None:
+    with closing(apsw.Connection(str(copy))) as connection:
+        connection.execute("CREATE TRIGGER item_versions AFTER INSERT ON audit BEGIN DELETE FROM audit; END")
+        connection.execute("PRAGMA writable_schema = ON")
+        # Its line stands before that of the table now.
+        connection.execute("UPDATE sqlite_master SET rowid = -1 WHERE type = 'trigger'")
+    assert not is_sound(copy, HEAD)
+
+
+def test_statistics_and_a_vacuum_are_no_damage(copy: Path) -> None:
+    with closing(apsw.Connection(str(copy))) as connection:
+        connection.execute("INSERT INTO vault VALUES (x'00', 1); ANALYZE; VACUUM; REINDEX")
+    assert is_sound(copy, HEAD)
+    SqliteEngine.open(copy).close()
+
+
 def test_a_database_with_a_damaged_page_is_not(copy: Path) -> None:
     data = bytearray(copy.read_bytes())
     data[4096 : 4096 + 64] = bytes(range(64))

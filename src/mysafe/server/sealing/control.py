@@ -13,6 +13,7 @@ import socket
 import stat
 import struct
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -201,9 +202,14 @@ def _peer(connection: socket.socket) -> int | None:
 
 
 def _read_line(connection: socket.socket) -> dict[str, Any]:
-    """Return the JSON object of one line. Raises OSError, ValueError."""
+    """Return the JSON object of one line, which must come within the timeout of the connection as a whole.
+
+    Raises OSError, ValueError.
+    """
     received = b""
+    until = time.monotonic() + (connection.gettimeout() or SECONDS)
     while b"\n" not in received:
+        connection.settimeout(max(0.001, until - time.monotonic()))
         part = connection.recv(4096)
         received += part
         if not part or len(received) > LONGEST_LINE_BYTES:

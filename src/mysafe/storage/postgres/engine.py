@@ -13,7 +13,7 @@ from mysafe.storage.postgres.connection import Broken, Call, Failed, connect, op
 from mysafe.storage.postgres.history import Past
 from mysafe.storage.postgres.lane import Lane, Shared
 from mysafe.storage.postgres.leadership import LeadershipByLock
-from mysafe.storage.postgres.migration import has_vault, migrate
+from mysafe.storage.postgres.migration import check_nothing_foreign, has_vault, migrate
 from mysafe.storage.postgres.server_state import MOST_CONNECTIONS
 from mysafe.storage.postgres.transaction import Numbers
 from mysafe.storage.postgres.waiting import PATIENCE_SECONDS, Waiting
@@ -64,6 +64,7 @@ class PostgresEngine(Engine):
             raise StorageRefused(why_unreachable(text)) from None
         try:
             migrate(link)
+            check_nothing_foreign(link)
             if is_new and has_vault(link):
                 raise StorageRefused("there is a vault in the database already")
         finally:

@@ -21,7 +21,16 @@ from mysafe.domain.errors import Busy, DatabaseUnreachable, DeadlinePassed
 from mysafe.storage.engine import LaneTally, StorageRefused, Transaction, UniqueClash, Unit
 from mysafe.storage.postgres.connection import Broken, Call, Connection, Failed, connect
 from mysafe.storage.postgres.history import Past
-from mysafe.storage.postgres.transaction import LOOKING, WRITING, Failure, Fate, Key, Numbers, PostgresTransaction
+from mysafe.storage.postgres.transaction import (
+    APART,
+    LOOKING,
+    WRITING,
+    Failure,
+    Fate,
+    Key,
+    Numbers,
+    PostgresTransaction,
+)
 from mysafe.storage.postgres.waiting import PATIENCE_SECONDS, Waiting
 from mysafe.storage.statements import Statement
 
@@ -29,6 +38,9 @@ _log = logging.getLogger("mysafe.storage")
 
 TRIES = 6
 """A unit is run once, and again at most five times when others were faster."""
+
+TRIES_AMONG_OTHERS = 2
+"""After so many, it is run while nobody else does anything: another process may overtake it each time otherwise."""
 
 LONGEST_PAUSE_SECONDS = 0.04
 
@@ -165,7 +177,7 @@ class Lane:
         self._tell(_MY_TURN)
         try:
             for turn in range(1, TRIES):
-                outcome, last = self._tried(unit, how)
+                outcome, last = self._tried(unit, how, is_apart=how is WRITING and turn >= TRIES_AMONG_OTHERS)
                 if outcome is not None:
                     return outcome
                 time.sleep(random.uniform(0.5, 1) * LONGEST_PAUSE_SECONDS * turn / TRIES)  # noqa: S311  # not a secret
@@ -191,12 +203,14 @@ class Lane:
         if how is not LOOKING and gate.acquire(timeout=PATIENCE_SECONDS):
             gate.release()
 
-    def _tried(self, unit: Unit, how: Statement) -> tuple[Outcome | None, BaseException | None]:
+    def _tried(
+        self, unit: Unit, how: Statement, *, is_apart: bool = False
+    ) -> tuple[Outcome | None, BaseException | None]:
         """Return the outcome of a unit, None if it has to be run again; and what went wrong then."""
         try:
-            return self._attempt([unit], how)[0], None
+            return self._attempt([unit], how, is_apart=is_apart)[0], None
         except _Spoiled as spoiled:
-            if spoiled.fate in {Fate.AGAIN, Fate.LOST}:
+            if spoiled.fate in {Fate.AGAIN, Fate.LOST} or (is_apart and spoiled.fate is Fate.STUCK):
                 return None, spoiled.error
             if spoiled.fate in _FINAL or how is LOOKING:
                 return (unit, None, spoiled.error), None
@@ -213,11 +227,11 @@ class Lane:
                 return outcome[2] or error
         return Busy()
 
-    def _attempt(self, units: list[Unit], how: Statement) -> list[Outcome]:
+    def _attempt(self, units: list[Unit], how: Statement, *, is_apart: bool = False) -> list[Outcome]:
         """Run units in one transaction and commit it. Raises _Spoiled, after a rollback."""
         tx = self._ready()
         try:
-            tx.begin(how)
+            tx.begin(how, *(APART if is_apart else ()))
             outcomes = [_run_one(tx, unit, is_look=how is LOOKING) for unit in units]
             began = time.monotonic()
             _commit(tx)

@@ -81,6 +81,9 @@ class LeadershipByLock:
                 self._held_until = asked_at + HELD_SECONDS
         except (DatabaseUnreachable, StorageRefused, Broken, Failed):
             self._drop()
+        except Exception as error:  # noqa: BLE001  # without this thread this process would never lead again
+            _log.error("the lock of the background work failed: %s", type(error).__name__)
+            self._drop()
         return PROBE_SECONDS if self._is_locked else TRY_SECONDS
 
     def _ask(self) -> bool:

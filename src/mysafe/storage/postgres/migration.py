@@ -35,6 +35,37 @@ def migrate(link: PGconn) -> None:
     _run(link, "COMMIT")
 
 
+_FOREIGN = """
+SELECT 'the trigger ' || tgname FROM pg_trigger JOIN pg_class ON pg_class.oid = tgrelid
+ WHERE NOT tgisinternal AND relnamespace = current_schema()::regnamespace
+UNION ALL SELECT 'the rule ' || rulename FROM pg_rules WHERE schemaname = current_schema()
+UNION ALL SELECT 'row security on ' || relname FROM pg_class
+ WHERE relrowsecurity AND relnamespace = current_schema()::regnamespace
+UNION ALL SELECT 'the relation ' || relname FROM pg_class
+ WHERE relkind NOT IN ('r', 'i', 'S', 't', 'c') AND relnamespace = current_schema()::regnamespace
+UNION ALL SELECT 'the relation ' || relname FROM pg_class JOIN pg_inherits ON inhrelid = pg_class.oid
+ WHERE relnamespace = current_schema()::regnamespace
+UNION ALL SELECT 'the default of ' || relname || '.' || attname FROM pg_attrdef
+ JOIN pg_class ON pg_class.oid = adrelid JOIN pg_attribute ON attrelid = adrelid AND attnum = adnum
+ WHERE relnamespace = current_schema()::regnamespace
+ AND NOT (relname = 'audit' AND attname = 'id' AND attgenerated = ''
+          AND pg_get_expr(adbin, adrelid) = 'nextval(''audit_id_seq''::regclass)')
+LIMIT 1
+"""
+"""What would run or apply by itself when our tables are used, and is not ours."""
+
+
+def check_nothing_foreign(link: PGconn) -> None:
+    """Return if nothing in the schema would do something by itself, and so drop or change what is written.
+
+    Raises:
+        StorageRefused: there is a trigger, a rule, a policy, a view or a default that this version does not make.
+    """
+    found = _run(link, _FOREIGN)
+    if found:
+        raise StorageRefused(f"the database is not made as this version makes it: {found[0]:.80} is not ours")
+
+
 def has_vault(link: PGconn) -> bool:
     """Return whether there is a vault in a database that has our schema."""
     return bool(_run(link, "SELECT 1 FROM vault"))

@@ -23,8 +23,18 @@ WRITING = Statement("BEGIN ISOLATION LEVEL SERIALIZABLE")
 LOOKING = Statement("BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY")
 """A look sees one state that was committed as it is, which is all it needs; and it can never fail to serialize."""
 
+APART = (
+    Statement("SET LOCAL lock_timeout = '200ms'"),
+    Statement("LOCK TABLE keyring IN ACCESS EXCLUSIVE MODE"),
+)
+"""What follows the beginning of a unit that nobody must overtake: every unit reads the keyring first. It waits for
+those under way, but not so long that those who wait behind it are sent away."""
+
 _CLASH = "23505"
 """SQLSTATE of a value that should be unique and is not."""
+
+_LOCKED = "55P03"
+"""SQLSTATE of a lock that was waited for too long."""
 
 _COMMIT = Statement("COMMIT")
 _ROLLBACK = Statement("ROLLBACK")
@@ -48,6 +58,15 @@ class Failure(NamedTuple):
 
     fate: Fate
     error: Exception
+
+
+class _Expected(NamedTuple):
+    """A row that was assumed: how it is asked for, and what must come."""
+
+    key: Key
+    call: Call
+    build: Callable[[Row], object]
+    wanted: object
 
 
 class Numbers:
@@ -91,11 +110,14 @@ class PostgresTransaction:
         self._habits = habits
         self._own: dict[str, list[int]] = {}
         self._waiting: list[Call] = []
+        self._beginning = 0
         self._is_begun = False
         self._has_changed = False
         self._remembered: dict[Key, object] = {}
         self._ahead: dict[Key, Row | None] = {}
         self._reason: Key | None = None
+        self._expected: list[_Expected] = []
+        self._is_doubtful = False  # what was assumed last was wrong: now it is asked first
         self.has_written = False
         self.failure: Failure | None = None
 
@@ -123,6 +145,18 @@ class PostgresTransaction:
                 return None
             known = self._remembered[key] = self._because_of(key, build, row)
         return known  # type: ignore[return-value]  # a statement is used with one kind of `build`
+
+    def expect(self, statement: Statement, value: Value, build: Callable[[Row], R], wanted: R) -> bool:
+        """Return whether `remembered` returns something that is equal to what is wanted; or assume it, once."""
+        key = (statement.text, value)
+        if self._is_doubtful or key in self._ahead or key in self._remembered:
+            return self.remembered(statement, value, build) == wanted
+        self._check()
+        if all(one.key != key for one in self._expected):
+            call = Call(statement, (value,))
+            self._waiting.append(call)
+            self._expected.append(_Expected(key, call, build, wanted))
+        return True
 
     def execute(self, statement: Statement, *values: Value) -> int:
         """Run a change and return the number of rows changed."""
@@ -158,21 +192,26 @@ class PostgresTransaction:
 
     # -- what a lane does ----------------------------------------------------------------------------------------------
 
-    def begin(self, how: Statement) -> None:
+    def begin(self, *how: Statement) -> None:
         """Begin: `how` is sent with the first statement."""
-        self._waiting = [Call(how)]
+        self._waiting = [Call(one) for one in how]
+        self._beginning = len(how)
         self._is_begun = False
         self._remembered.clear()
         self._ahead.clear()
+        self._expected.clear()
         self.has_written = self._has_changed = False
         self.failure = None
 
     def commit(self) -> None:
         """Send what waits and commit; it is on disk when this returns. Otherwise `failure` is set and it raises."""
-        if not self._is_begun and len(self._waiting) < 2:
+        if not self._is_begun and len(self._waiting) <= self._beginning:
             return  # only the beginning waits: nothing was asked, so there is nothing to end
         try:
+            if self._expected:
+                self._exchanged([])  # before anything is committed that came of it
             self._send(Call(_COMMIT))
+            self._is_doubtful = False
             if self._connection.is_warned:  # an operator ended the wait for the standby: nobody knows what it has
                 self.failure = Failure(Fate.LOST, DatabaseUnreachable())
                 raise self.failure.error
@@ -192,6 +231,7 @@ class PostgresTransaction:
         """Undo everything; without a connection that happens by itself."""
         is_needed = self._is_begun and (self.failure is None or self.failure.fate not in {Fate.LOST, Fate.IN_DOUBT})
         self._waiting, self._is_begun = [], False
+        self._expected.clear()
         self._remembered.clear()
         self._ahead.clear()
         if is_needed:
@@ -210,7 +250,7 @@ class PostgresTransaction:
         late, self._waiting = self._waiting, []
         self._is_begun = True
         try:
-            return self._connection.exchange([*late, *calls])
+            results = self._connection.exchange([*late, *calls])
         except Broken:
             error: Exception = DatabaseUnreachable()
             self.failure = Failure(Fate.LOST, error)
@@ -220,8 +260,24 @@ class PostgresTransaction:
             if is_late and failed.statement.failure is not None:
                 error = failed.statement.failure()
             # What is sent later clashes with nothing: if it did, somebody else was faster, and committed the same.
-            self.failure = Failure(Fate.AGAIN if is_late and failed.state == _CLASH else _fate(failed.state), error)
+            is_faster = (is_late and failed.state == _CLASH) or _waited_for_one_apart(failed)
+            self.failure = Failure(Fate.AGAIN if is_faster else _fate(failed.state), error)
+        else:
+            self._compare(late, results)
+            return results
         raise error
+
+    def _compare(self, late: list[Call], results: list[PGresult]) -> None:
+        """Compare what was assumed with what came. Raises Unavailable, with which the transaction has failed."""
+        expected, self._expected = self._expected, []
+        for one in expected:
+            place = next(number for number, call in enumerate(late) if call is one.call)
+            rows = rows_in(results[place])
+            self._ahead[one.key] = rows[0] if rows else None
+            if not rows or one.build(rows[0]) != one.wanted:
+                self._is_doubtful = True
+                self.failure = Failure(Fate.AGAIN, Unavailable())
+                raise self.failure.error
 
     def _check(self) -> None:
         if self.failure is not None:
@@ -271,7 +327,12 @@ class PostgresTransaction:
             habits[reason] = {**habits.get(reason, {}), key: statement}
 
 
+def _waited_for_one_apart(failed: Failed) -> bool:
+    """Return whether a statement waited in vain for a unit that runs apart: for the keyring nobody waits otherwise."""
+    return failed.state == _LOCKED and "FROM keyring" in failed.statement.text.replace("\n", "")
+
+
 def _fate(state: str) -> Fate:
     if state in {"40001", "40P01"}:
         return Fate.AGAIN
-    return Fate.STUCK if state in {"55P03", "57014"} else Fate.REFUSED
+    return Fate.STUCK if state in {_LOCKED, "57014"} else Fate.REFUSED
