@@ -96,7 +96,7 @@ def test_there_is_a_sequence_for_all_that_has_ids(migrated: str) -> None:
     with psycopg.connect(migrated) as connection:
         found: dict[str, int] = dict(connection.execute(_SEQUENCES).fetchall())
     of_the_log = {"audit_id_seq": 1}
-    records = ("users", "groups", "access_keys", "tokens", "transfers")
+    records = ("users", "groups", "access_keys", "tokens", "transfers", "sessions", "factors", "links")
     assert found == {f"{name}_ids": 64 for name in (*Kind, *records)} | of_the_log
 
 
