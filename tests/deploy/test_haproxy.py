@@ -2,11 +2,12 @@
 """T-PROXY: HAProxy with the deployed file before two nodes: rights, restarts, failures, addresses, slow callers."""
 
 import json
+import re
 import signal
 import socket
 import ssl
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from http.client import HTTPConnection
 from pathlib import Path
@@ -14,6 +15,7 @@ from urllib.parse import urlencode
 
 import pytest
 
+from tests.deploy.listener import Listener
 from tests.deploy.nodes import CLIENTS, Load, Node, Proxy, until
 from tests.support.file_client import FILES, RAW, fields_header
 from tests.support.process import Installation, exchange
@@ -168,6 +170,66 @@ def _status_of_token(connection: HTTPConnection, key: dict[str, str]) -> int:
     answer.read()
     connection.close()
     return answer.status
+
+
+CLAIMS = (
+    ("X-Request-Id", "claimed-by-a-caller"),
+    ("traceparent", "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"),
+    ("tracestate", "claimed=1"),
+    ("X-Client-Certificate", "ab" * 32),
+    ("Forwarded", f"for={FORGED}"),
+    ("X-Forwarded-For", FORGED),
+    ("X-Forwarded-Proto", "http"),
+    ("X-Forwarded-Host", "elsewhere.example"),
+    ("X-Forwarded-Client-Cert", "claimed"),
+)
+"""What a caller says, twice each, about things that only a proxy knows."""
+
+
+def claims_that_arrive(directory: Path, change: Callable[[str], str] = str) -> tuple[set[str], list[str]]:
+    """Return which claims reach what stands in the place of the nodes, and the names of the calls it hears."""
+    with Listener() as listener:
+        proxy = Proxy(directory, [listener, listener], change)
+        try:
+            until(partial(is_reachable, proxy))
+            connection = proxy.connect()
+            connection.putrequest("GET", PATH)
+            for name, value in CLAIMS * 2:
+                connection.putheader(name, value)
+            connection.endheaders()
+            connection.getresponse().read()
+            connection.close()
+            heard = listener.heard[-1]
+        finally:
+            proxy.close()
+    return {name for name, value in CLAIMS if value in heard.get_all(name, [])}, heard.get_all("X-Request-Id", [])
+
+
+def test_what_a_caller_claims_about_proxies_traces_and_certificates_reaches_no_node(tmp_path: Path) -> None:
+    arrived, names = claims_that_arrive(tmp_path)
+    assert arrived == set()
+    assert len(names) == 1
+    assert re.fullmatch("[0-9a-f-]{36}", names[0])
+
+
+def test_control_what_the_file_does_not_remove_reaches_a_node(tmp_path: Path) -> None:
+    words = ("del-header", "http-request set-header")
+    arrived, _ = claims_that_arrive(tmp_path, lambda text: _without_lines(text, words))
+    assert arrived == {name for name, _ in CLAIMS}
+
+
+def _without_lines(text: str, words: tuple[str, ...]) -> str:
+    return "".join(line for line in text.splitlines(keepends=True) if not any(word in line for word in words))
+
+
+def test_the_name_of_a_call_in_the_answer_is_that_of_the_proxy(scene: Scene) -> None:
+    connection = scene.proxy.connect()
+    connection.request("GET", PATH, headers={"X-Request-Id": "claimed-by-a-caller"})
+    answer = connection.getresponse()
+    answer.read()
+    connection.close()
+    assert re.fullmatch("[0-9a-f-]{36}", answer.headers["X-Request-Id"])
+    until(lambda: answer.headers["X-Request-Id"] in scene.proxy.log)
 
 
 def test_health_is_not_for_callers(scene: Scene) -> None:
