@@ -8,6 +8,7 @@ import socket
 import ssl
 import time
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from functools import partial
 from http.client import HTTPConnection
 from pathlib import Path
@@ -15,7 +16,7 @@ from urllib.parse import urlencode
 
 import pytest
 
-from tests.deploy.listener import Listener
+from tests.deploy.ends import Listener, slow_posts, status_for
 from tests.deploy.nodes import CLIENTS, Load, Node, Proxy, until
 from tests.support.file_client import FILES, RAW, fields_header
 from tests.support.process import Installation, exchange
@@ -300,6 +301,72 @@ def test_a_caller_who_does_not_finish_a_request_is_sent_away(scene: Scene, tmp_p
 def _replaced(text: str, setting: str, value: str) -> str:
     assert text.count(setting) == 1
     return text.replace(setting, f"{setting.rpartition(' ')[0]} {value}")
+
+
+BEHIND_ANOTHER = 'bind "${BIND-:8443}"'
+LIMIT = "{ sc_conn_cur(1) gt 64 }"
+STREAMS = 32
+ADDRESS, NEIGHBOUR, MAPPED = "2001:db8::1", "2001:db8::ffff:1", "::ffff:192.0.2.1"
+
+
+@contextmanager
+def flooded(directory: Path, caller: str, limit: str = LIMIT) -> Iterator[Proxy]:
+    """Send more slow requests from one address than the nodes have places; return the proxy, which believes PROXY."""
+
+    def changed(text: str) -> str:
+        believing = text.replace(BEHIND_ANOTHER, f"{BEHIND_ANOTHER} accept-proxy")
+        return believing.replace(LIMIT, limit).replace("timeout queue 5s", "timeout queue 1s")
+
+    with ExitStack() as ends:
+        listener = ends.enter_context(Listener())
+        proxy = Proxy(directory, [listener, listener], changed)
+        ends.callback(proxy.close)
+        until(lambda: _answers(proxy))
+        for _ in range(20):
+            ends.enter_context(slow_posts(proxy.port, STREAMS, caller))
+        # In the log is what was refused, or without a bound what found no place in time.
+        until(lambda: proxy.log.count("POST /api") >= 20 * STREAMS - (64 if limit == LIMIT else 512))
+        yield proxy
+
+
+def _answers(proxy: Proxy) -> bool:
+    try:
+        return status_for(proxy.port, "192.0.2.99")[0] == 200
+    except OSError:
+        return False
+
+
+@pytest.mark.parametrize(
+    ("caller", "same", "other"),
+    [
+        ("192.0.2.1", "192.0.2.1", "192.0.2.2"),
+        (ADDRESS, NEIGHBOUR, "2001:db8:0:1::1"),
+        (MAPPED, MAPPED, "::ffff:192.0.2.2"),
+    ],
+)
+def test_slow_requests_of_one_address_leave_places_for_others(
+    tmp_path: Path, caller: str, same: str, other: str
+) -> None:
+    with flooded(tmp_path, caller) as proxy:
+        status, head = status_for(proxy.port, same)
+        assert (status, b"\r\nretry-after: 1" in head) == (429, True)
+        assert status_for(proxy.port, other)[0] == 200
+        assert proxy.log.count("POST /api 429") == 20 * STREAMS - 64
+
+
+def test_control_without_the_bound_one_address_takes_all_places(tmp_path: Path) -> None:
+    with flooded(tmp_path, "192.0.2.1", "{ always_false }") as proxy:
+        assert status_for(proxy.port, "192.0.2.2")[0] == 503
+
+
+def test_an_address_is_served_again_when_its_requests_are_over(tmp_path: Path) -> None:
+    with flooded(tmp_path, "192.0.2.1") as proxy:
+        flood = [slow_posts(proxy.port, STREAMS, "192.0.2.3") for _ in range(3)]
+        until(lambda: status_for(proxy.port, "192.0.2.3")[0] == 429)
+        for one in flood:
+            one.close()
+        until(lambda: status_for(proxy.port, "192.0.2.3")[0] == 200)
+        assert [status_for(proxy.port, "192.0.2.3")[0] for _ in range(100)] == [200] * 100
 
 
 def is_reachable(proxy: Proxy) -> bool:
