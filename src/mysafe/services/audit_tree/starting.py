@@ -70,6 +70,7 @@ def check_newest(tx: Transaction, keys: VaultKeys) -> int:
             raise TreeDamaged(f"the audit entry {one.leaf.audit_id} was edited")
     if len(placed) != state.size - start:
         raise TreeDamaged("there are leaves behind the end of the audit tree")
+    audit_tree.sound_state(tx)
     return state.size
 
 

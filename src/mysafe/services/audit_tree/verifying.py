@@ -23,7 +23,7 @@ from mysafe.services.keys import VaultKeys
 from mysafe.services.payloads import PayloadUnknown
 from mysafe.services.recording import open_row
 from mysafe.services.vault import Vault
-from mysafe.storage import audit_tree
+from mysafe.storage import audit_log, audit_tree
 from mysafe.storage.audit_log import AuditRow
 from mysafe.storage.audit_tree import STORED_LEVEL, Leaf, PlacedRow, TreeDamaged
 from mysafe.storage.engine import Transaction
@@ -205,6 +205,8 @@ class _Replay:
             self._fault(0, f"the tree should have {state.size} leaves, and has {self._edge.size}")
         elif state.edge != self._edge.encode():
             self._fault(0, "the edge of the tree is not that of its leaves")
+        if not self._fault_count and state.swept_id > (last := audit_log.last_id(self._tx)):
+            self._fault(0, f"the tree is said to hold all entries up to {state.swept_id}, and the last is {last}")
         if audit_tree.count_nodes(self._tx) != self._nodes:
             self._fault(0, "there are stored nodes that no leaves belong to")
 
