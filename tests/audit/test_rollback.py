@@ -145,6 +145,27 @@ def test_a_second_rollback_needs_a_second_acceptance(scene: AuditScene) -> None:
     assert scene.verify().given_up == 3
 
 
+def test_a_smaller_fork_that_was_accepted_is_excused_when_the_larger_log_is_put_back(scene: AuditScene) -> None:
+    """Old backup, accepted and served; then the data directory of before, accepted as well."""
+    scene.grow(4)
+    old = scene.log()
+    scene.grow(20)
+    original = scene.log()
+    scene.put_back(old)
+    accept_rollback(scene.vault, scene.file)
+    scene.grow(8)
+    scene.put_back(original)
+    with pytest.raises(RollbackDetected):
+        scene.check_start()
+    assert accept_rollback(scene.vault, scene.file) == 4
+    scene.check_start()
+    scene.grow(25)
+    found = scene.verify()
+    assert (found.faults, found.given_up) == ((), 2)
+    assert [note.checkpoint.size for note in scene.file.read().notes] == [4, 20, 5, 8, 21, 25]
+    assert scene.independent_faults() == []
+
+
 def test_an_acceptance_that_was_removed_excuses_nothing_any_more(scene: AuditScene) -> None:
     roll_back(scene)
     with scene.rolled_back():

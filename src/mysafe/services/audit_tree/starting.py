@@ -99,7 +99,8 @@ def accept_rollback(vault: Vault, file: CheckpointFile) -> int:
     """Go on from the state that is there: record that, and sign it. Return how many entries were given up, at most.
 
     The entry says which checkpoint is the last one that is given up, by its SHA-256 and size, and the size of the last
-    one before it that is extended. A checkpoint between these is excused by the entry, and by nothing else.
+    one before it that is extended. A checkpoint that stands between these in the file is excused by the entry, and by
+    nothing else, whatever its size is.
 
     Raises:
         RollbackDetected: there is nothing to accept.
@@ -108,7 +109,7 @@ def accept_rollback(vault: Vault, file: CheckpointFile) -> int:
     if not is_rolled_back(vault, file):
         raise RollbackDetected(f"there is no rollback to accept: the audit log extends the checkpoints in {file.path}")
     notes = file.read().notes
-    kept = vault.engine.look(partial(_last_extended, keys=vault.keys, notes=notes)).result()
+    kept, common = vault.engine.look(partial(_last_extended, keys=vault.keys, notes=notes)).result()
     last = notes[-1]
     vault.run(
         local_operator,
@@ -116,15 +117,22 @@ def accept_rollback(vault: Vault, file: CheckpointFile) -> int:
     ).result()
     Sequencer(vault).catch_up()
     Checkpoints(vault, file, 0).write(is_rollback_accepted=True)
-    return last.checkpoint.size - kept
+    return last.checkpoint.size - common
 
 
-def _last_extended(tx: Transaction, keys: VaultKeys, notes: list[Note]) -> int:
-    """Return the size of the last of some checkpoints that the tree extends, 0 without one."""
+def _last_extended(tx: Transaction, keys: VaultKeys, notes: list[Note]) -> tuple[int, int]:
+    """Return the size of the last of some checkpoints that the tree extends, and what it has in common with the last.
+
+    That is the size of the last one extended that is not larger than the last of all. 0 stands for none.
+    """
+    kept: int | None = None
     for note in reversed(notes):
         try:
             check_extends(tx, keys, note)
         except NotExtended:
             continue
-        return note.checkpoint.size
-    return 0
+        size = note.checkpoint.size
+        kept = size if kept is None else kept
+        if size <= notes[-1].checkpoint.size:
+            return kept, size
+    return kept or 0, 0

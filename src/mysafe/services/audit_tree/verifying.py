@@ -243,16 +243,16 @@ class _Replay:
 
     def _check_file(self) -> int:
         """Check the notes of the file; return how many are excused by rollbacks that were accepted."""
-        excused_from = self._excused_from()
+        excused = self._excused()
         given_up = sound = 0
-        for note, kept in zip(self._notes, excused_from, strict=True):
+        for place, note in enumerate(self._notes):
             size = note.checkpoint.size
             wrong = complaint(self._keys, note)
             if wrong is not None:
                 self._fault(0, f"a checkpoint of {size} entries in the file cannot be used: {wrong}")
             elif self._roots.get(size) == note.checkpoint.root:
                 sound = max(sound, size)
-            elif kept is not None and size > kept:
+            elif place in excused:
                 given_up += 1
             elif size > self._edge.size:
                 self._fault(
@@ -264,13 +264,21 @@ class _Replay:
                 )
         return given_up
 
-    def _excused_from(self) -> list[int | None]:
-        """Return for each note above which size it is excused: by a rollback that was accepted after it."""
-        kept: int | None = None
-        excused: list[int | None] = []
-        for note in reversed(self._notes):
-            accepted = self._accepted.get(note.digest())
-            if accepted is not None:
-                kept = accepted if kept is None else min(kept, accepted)
-            excused.append(kept)
-        return excused[::-1]
+    def _excused(self) -> set[int]:
+        """Return the places of the notes that rollbacks which were accepted later excuse.
+
+        They are those behind the note that was kept, up to the one that was given up. What was given up may be smaller
+        than what was kept, so the sizes of notes say nothing.
+        """
+        excused: set[int] = set()
+        for place, note in enumerate(self._notes):
+            kept = self._accepted.get(note.digest())
+            if kept is not None:
+                excused.update(range(self._place_of(kept, place) + 1, place + 1))
+        return excused
+
+    def _place_of(self, kept: int, before: int) -> int:
+        """Return where the last note of a size stands before a place, -1 without one: best one that fits the tree."""
+        places = [place for place in range(before) if self._notes[place].checkpoint.size == kept]
+        fitting = [place for place in places if self._notes[place].checkpoint.root == self._roots.get(kept)]
+        return max(fitting or places, default=-1)
