@@ -100,7 +100,7 @@ def replay(lines: list[dict[str, Any]], wanted: set[int], faults: list[str]) -> 
 
 
 def excused_notes(notes: "list[re.Match[str]]", roots: dict[int, bytes], accepted: dict[bytes, int]) -> set[int]:
-    """Return the starts of the notes of a file that accepted rollbacks excuse: behind the kept one, to the one given up."""
+    """Return where the notes start that accepted rollbacks excuse: those behind the kept one, to the one given up."""
     excused: set[int] = set()
     for place, note in enumerate(notes):
         kept = accepted.get(sha256(note[0].encode()).digest())
