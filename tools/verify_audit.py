@@ -21,6 +21,7 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 NOTE = re.compile(r"^(([^\n]+)\n([0-9]+)\n([A-Za-z0-9+/]{43}=)\n)\n— ([^ \n]+) ([A-Za-z0-9+/]{91}=)\n", re.MULTILINE)
+SIGNATURE = re.compile(r"^— [^\n]* [A-Za-z0-9+/]{91}=$", re.MULTILINE)
 COLUMNS = (
     *("id", "at_ms", "node", "actor_id", "access_key_id", "action", "record_kind", "record_id"),
     *("new_version", "envelope_sha256", "result", "request_id", "details"),
@@ -121,6 +122,9 @@ def check(export: str, checkpoint_file: str, key: str | None) -> list[str]:
     outside = list(NOTE.finditer(checkpoint_file))
     notes = [("database", note) for note in stored] + [("file", note) for note in outside]
     faults: list[str] = []
+    changed = len(SIGNATURE.findall(checkpoint_file)) - len(outside)
+    if changed:
+        faults.append(f"{changed} checkpoints in the file were changed and are none any more")
     tree, roots, accepted = replay(leaves, {int(note[3]) for _, note in notes if note}, faults)
     if (head["size"], b64decode(head["root"])) != (len(leaves), tree.root()):
         faults.append(f"the tree has another root than its head says, or not {head['size']} entries")

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What must be true of the audit log before a vault is served, and what the operator can do if it is not."""
 
+import logging
 from functools import partial
 
 from mysafe.audit.checkpoint import Note
@@ -15,6 +16,8 @@ from mysafe.services.vault import Vault
 from mysafe.storage import audit_tree
 from mysafe.storage.audit_tree import BATCH, TreeDamaged
 from mysafe.storage.engine import Transaction
+
+_security = logging.getLogger("mysafe.security")
 
 
 class RollbackDetected(Exception):
@@ -39,8 +42,13 @@ def check_start(vault: Vault, file: CheckpointFile | None) -> None:
             f"rollback or fork detected: {error}: run `mysafe audit verify` to see what was changed,"
             " and restore the newest backup"
         ) from None
-    note = file.last() if file is not None else None
-    if file is None or note is None:
+    if file is None:
+        return
+    doubt = doubt_about(vault, file)
+    if doubt is not None:
+        _security.warning("%s", doubt)
+    note = file.last()
+    if note is None:
         return
     try:
         vault.engine.look(partial(check_extends, keys=vault.keys, note=note)).result()
@@ -49,6 +57,35 @@ def check_start(vault: Vault, file: CheckpointFile | None) -> None:
             f"rollback or fork detected: {error} in {file.path}: restore the newest backup;"
             " if this older state is wanted, say so with `mysafe restore --accept-rollback`"
         ) from None
+
+
+def doubt_about(vault: Vault, file: CheckpointFile) -> str | None:
+    """Return in one sentence why an old database might not be noticed although there is a file, or None.
+
+    The end of the file may be torn because power failed, and there is no file before the first checkpoint: neither is
+    refused, and who brings back an old database can bring about both.
+
+    Raises:
+        RollbackDetected: a checkpoint before the last one was changed, which no failure does.
+        VaultError, OSError: the database, or the file, cannot be read.
+    """
+    found = file.tail()
+    if found.changed > found.is_torn:
+        raise RollbackDetected(
+            f"checkpoints in {file.path} were changed: put back a copy of the file, or,"
+            " if there is none, name a new one after `mysafe audit verify`"
+        )
+    if found.is_torn:
+        return (
+            f"the end of {file.path} is no checkpoint: unless power failed, the last one was changed,"
+            " and an old database may not be noticed: put back a copy of the file"
+        )
+    if not found.notes and vault.engine.look(audit_tree.newest_checkpoint).result() is not None:
+        return (
+            f"there is no checkpoint in {file.path}, and there are some in the database:"
+            " unless the file is a new one, put it back: an old database is not noticed without it"
+        )
+    return None
 
 
 def check_newest(tx: Transaction, keys: VaultKeys) -> int:

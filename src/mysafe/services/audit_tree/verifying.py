@@ -11,7 +11,7 @@ from functools import partial
 from itertools import pairwise
 from typing import NamedTuple
 
-from mysafe.audit.checkpoint import Note, parse_note
+from mysafe.audit.checkpoint import Found, parse_note
 from mysafe.audit.leaves import encode_leaf
 from mysafe.audit.tree import Edge, leaf_hash
 from mysafe.crypto.aead import SealBroken
@@ -70,18 +70,18 @@ def verify(vault: Vault, file: CheckpointFile | None) -> Verified:
 
 def replay(tx: Transaction, keys: VaultKeys, file: CheckpointFile | None) -> Verified:
     """Replay everything, on one snapshot. The file is read first: what it has, the database must have had."""
-    found = file.read() if file is not None else None
-    return _Replay(tx, keys, found.notes if found else [], found.stray_lines if found else 0).run()
+    found = file.read() if file is not None else Found([], 0)
+    return _Replay(tx, keys, found).run()
 
 
 class _Replay:
     """One run through the leaves, in their order."""
 
-    def __init__(self, tx: Transaction, keys: VaultKeys, notes: list[Note], stray_lines: int) -> None:
+    def __init__(self, tx: Transaction, keys: VaultKeys, outside: Found) -> None:
         self._tx = tx
         self._keys = keys
-        self._notes = notes
-        self._stray_lines = stray_lines
+        self._outside = outside
+        self._notes = outside.notes
         self._state = audit_tree.read_state(tx)
         self._faults: list[Fault] = []
         self._fault_count = 0
@@ -91,7 +91,7 @@ class _Replay:
         self._nodes = 0
         self._accepted: dict[bytes, int] = {}
         self._roots: dict[int, bytes] = {0: self._edge.root()}
-        self._wanted = {note.checkpoint.size for note in notes}
+        self._wanted = {note.checkpoint.size for note in self._notes}
 
     def run(self) -> Verified:
         stored = self._replay_leaves()
@@ -105,7 +105,7 @@ class _Replay:
             stored,
             len(self._notes),
             given_up,
-            self._stray_lines,
+            self._outside.stray_lines,
             tuple(self._faults),
             self._fault_count,
         )
@@ -243,6 +243,8 @@ class _Replay:
 
     def _check_file(self) -> int:
         """Check the notes of the file; return how many are excused by rollbacks that were accepted."""
+        if self._outside.changed:
+            self._fault(0, f"{self._outside.changed} checkpoints in the file were changed and are none any more")
         excused = self._excused()
         given_up = sound = 0
         for place, note in enumerate(self._notes):
