@@ -298,8 +298,15 @@ class _Handed:
 
     def __init__(self, settings: Settings, vault: Vault) -> None:
         self._settings = settings
-        self.api = vault.keychain.handed(settings.root_provider)
+        self._handed: HandedRoot | None = vault.keychain.handed(settings.root_provider)
         vault.close()  # what is forked has one thread
+
+    @property
+    def api(self) -> HandedRoot:
+        """The root key, until it is forgotten."""
+        if self._handed is None:
+            raise Sealed
+        return self._handed
 
     def record(self, action: Action) -> None:
         """Record that the vault is sealed."""
@@ -309,12 +316,22 @@ class _Handed:
         finally:
             vault.close()
 
+    def forget(self) -> None:
+        """Let go of the root key: the workers of the sealed vault are forks of this process."""
+        self._handed = None
+
     def close(self) -> None:
         """Do nothing: the vault is closed."""
 
 
 def _serve_by_workers(settings: Settings, beside: Beside, last_backups: LastBackups) -> int:
     """Keep several processes that serve; each of them returns from here as well, at its own end."""
+    outcome = _as_foreman(settings)  # a worker leaves behind there what was the foreman's, with any secrets in it
+    return _work(settings, beside, last_backups, outcome) if isinstance(outcome, Duty) else outcome
+
+
+def _as_foreman(settings: Settings) -> int | Duty[HandedRoot]:
+    """Return the exit status of the foreman, and in each worker its duty."""
     if not settings.is_on_postgresql:
         raise StartRefused(
             "a SQLite vault is served by one process: set workers to 1,"
@@ -331,7 +348,7 @@ def _serve_by_workers(settings: Settings, beside: Beside, last_backups: LastBack
     control = ControlListener(settings.data, keeper.handle)
     outcome = foreman.run(control)
     if isinstance(outcome, Duty):
-        return _work(settings, beside, last_backups, outcome)
+        return outcome
     control.close()
     keeper.close()
     foreman.dismiss()

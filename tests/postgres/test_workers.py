@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from mysafe.opening import open_vault
 from tests.support import databases
 from tests.support.children import children_of, end_all, is_alive
 from tests.support.process import Installation, free_port
@@ -162,6 +163,44 @@ def test_workers_end_when_the_foreman_was_killed(tmp_path: Path) -> None:
         until(lambda: not any(map(is_alive, workers)))
     finally:
         end_all(workers)
+
+
+def copies_in(pid: int, secret: bytes) -> int:
+    """Return how often a secret is found in what a process may write to."""
+    count = 0
+    maps = Path(f"/proc/{pid}/maps").read_text(encoding="utf-8")
+    with Path(f"/proc/{pid}/mem").open("rb", buffering=0) as memory:
+        for place, mode, *_ in (line.split() for line in maps.splitlines()):
+            if mode.startswith("rw"):
+                start, end = (int(one, 16) for one in place.split("-"))
+                memory.seek(start)
+                count += memory.read(end - start).count(secret)
+    return count
+
+
+def root_key_of(served: Served) -> bytes:
+    vault = open_vault(served.installation.settings)
+    try:
+        return vault.keychain.handed("key-file").unwrap(b"", b"")
+    finally:
+        vault.close()
+
+
+def test_a_worker_of_a_sealed_vault_does_not_have_the_root_key(served: Served) -> None:
+    key, before = root_key_of(served), served.workers()
+    assert all(copies_in(pid, key) for pid in before), "the control: while the vault is open, the key is found"
+    served.installation.command("seal")
+    try:
+        assert served.statuses() == {503}
+        assert not before & served.workers()
+        assert [copies_in(pid, key) for pid in served.workers()] == [0] * int(WORKERS)
+        victim = min(served.workers())
+        os.kill(victim, signal.SIGKILL)
+        until(lambda: len(served.workers() - {victim}) == int(WORKERS))
+        assert served.statuses() == {503}
+        assert [copies_in(pid, key) for pid in served.workers()] == [0] * int(WORKERS)
+    finally:
+        served.installation.command("unseal")
 
 
 def refusal(installation: Installation, port: int) -> str:
