@@ -7,11 +7,17 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
 
-from mysafe.opening import open_vault
+from mysafe.config import Settings
+from mysafe.domain.secret_text import SecretText
+from mysafe.opening import open_vault, resealing_provider, slot_opener
+from mysafe.services.rotation import root_change
+from mysafe.services.rotation.root_change import NewSlots
 from tests.support import databases
 from tests.support.children import children_of, end_all, is_alive
 from tests.support.process import Installation, free_port
@@ -138,6 +144,32 @@ def test_a_passphrase_is_asked_for_once_and_outlives_a_worker(sealed: Served) ->
     with databases.beside(sealed.installation.settings) as database:
         ((count,),) = database.execute("SELECT count(*) FROM audit WHERE action LIKE 'vault.%seal'")
     assert count == 3  # what was refused, the opening and the closing, each once
+
+
+def change_passphrase(known: Settings, file: Path) -> None:
+    """Change the root key, and the passphrase that opens its slot."""
+    settings = replace(known, root_provider="passphrase", passphrase_file=file)
+    vault = open_vault(settings)
+    try:
+        provider = partial(resealing_provider, settings, ask=lambda what: SecretText(f"new {PASSPHRASE}"))
+        wanted = NewSlots(partial(slot_opener, settings), provider, None, are_renewed=True, are_dropped=False)
+        root_change.store(vault, root_change.prepare(vault, wanted))
+    finally:
+        vault.close()
+
+
+def test_a_vault_is_sealed_also_after_its_root_key_was_changed(sealed: Served, tmp_path: Path) -> None:
+    sealed.start()
+    assert sealed.installation.command("unseal", stdin=f"{PASSPHRASE}\n") == "the vault is open\n"
+    change_passphrase(sealed.installation.settings, tmp_path / "passphrase")
+    assert sealed.installation.command("seal") == "the vault is sealed\n"
+    assert sealed.statuses() == {503}
+    assert sealed.installation.attempt("unseal", stdin=f"{PASSPHRASE}\n")[0] == 1
+    assert sealed.installation.command("unseal", stdin=f"new {PASSPHRASE}\n") == "the vault is open\n"
+    assert sealed.statuses() == {200}
+    with databases.beside(sealed.installation.settings) as database:
+        ((count,),) = database.execute("SELECT count(*) FROM audit WHERE action LIKE 'vault.%seal'")
+    assert count == 4  # both openings, what was refused, and the sealing that could not be recorded when it happened
 
 
 def test_the_server_ends_with_all_its_workers(tmp_path: Path) -> None:

@@ -59,7 +59,7 @@ class Opened(Protocol[A_co]):
         """Record that the vault is opened or sealed. Raises VaultError."""
 
     def forget(self) -> None:
-        """Let go of what those who are still let in do not need: processes that are made from now on inherit the rest."""
+        """Let go of what those who are still let in do not need: what is left is inherited by processes made now."""
 
     def close(self) -> None:
         """Let go of the vault, when nobody is let in any more."""
