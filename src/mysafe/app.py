@@ -281,16 +281,14 @@ def _serve(settings: Settings, beside: Beside, last_backups: LastBackups) -> int
 
 
 def _prepared_server(gate: Gate, settings: Settings, watching: Watching) -> EndingServer:
+    server = web_server(watching.application, settings, tally=watching.connections, on_ending=gate.prepare_to_end)
     for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, _noticed)  # uvicorn stops on them, then raises them again
+        # It may come before uvicorn listens to it, and uvicorn raises what it heard again at its end.
+        signal.signal(number, server.handle_exit)
     gc.collect()
     gc.freeze()
     gc.set_threshold(*GC_THRESHOLDS)
-    return web_server(watching.application, settings, tally=watching.connections, on_ending=gate.prepare_to_end)
-
-
-def _noticed(number: int, frame: object) -> None:
-    """Let the server's own handler do the work."""
+    return server
 
 
 class _Handed:

@@ -4,12 +4,14 @@
 python -m tests.support.crew never        no worker can be started
 python -m tests.support.crew once         the first ones end soon, and no other one can be started
 python -m tests.support.crew good         they wait until they are told to end
+python -m tests.support.crew slow         they do not hear the first time that they are told to end
 """
 
 import os
 import signal
 import socket
 import sys
+import threading
 from pathlib import Path
 
 from mysafe.server.logs import log_to_stderr
@@ -44,6 +46,8 @@ def work(mode: str, duty: Duty[str], mark: Path) -> int:
         return 3
     (mark / str(os.getpid())).touch()
     duty.tell_ready()
+    if mode == "slow":
+        return hear_twice()
     if mode == "good":
         signal.sigwait({signal.SIGTERM})
         return 0
@@ -51,6 +55,15 @@ def work(mode: str, duty: Duty[str], mark: Path) -> int:
         signal.sigtimedwait({signal.SIGTERM}, 0.01)
     signal.sigtimedwait({signal.SIGTERM}, 0.5)
     return 4
+
+
+def hear_twice() -> int:
+    heard: list[int] = []
+    signal.signal(signal.SIGTERM, lambda number, frame: heard.append(number))
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
+    while len(heard) < 2:
+        threading.Event().wait(0.02)
+    return 0
 
 
 def main() -> int:

@@ -370,6 +370,8 @@ def _tell(end: int) -> None:
 
 
 def _end_with(life: int) -> None:
-    """End this process as it is asked to end, when nobody holds the other end any more."""
+    """Ask this process to end until it does, when nobody holds the other end any more."""
     os.read(life, 1)
-    os.kill(os.getpid(), signal.SIGTERM)
+    while True:  # again and again: what is just beginning may not hear it
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(_NUDGE_SECONDS)
