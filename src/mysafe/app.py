@@ -45,7 +45,7 @@ from mysafe.server.routes import OPEN_OPERATIONS, OPERATIONS, Routes
 from mysafe.server.sealing.control import ControlListener, ControlRefused, ControlSocket
 from mysafe.server.sealing.custodian import Custodian, Served, record
 from mysafe.server.sealing.gate import Gate, OpenApi
-from mysafe.server.workers.foreman import Duty, Foreman, obey
+from mysafe.server.workers.foreman import Duty, Foreman, WorkersRefused, obey
 from mysafe.server.workers.listening import Listeners
 from mysafe.services import health
 from mysafe.services.audit_tree.checkpoints import Checkpoints
@@ -87,6 +87,7 @@ REFUSALS: tuple[type[Exception], ...] = (
     TracesRefused,
     RollbackDetected,
     TreeDamaged,
+    WorkersRefused,
 )
 """Why a vault is not made, opened or served; the text of each is one sentence for the operator."""
 
@@ -295,6 +296,7 @@ class _Handed:
     """An open vault as the foreman of several workers has it: nothing but the root key, for those that serve."""
 
     def __init__(self, settings: Settings, vault: Vault) -> None:
+        check_start(vault, checkpoint_file(settings))  # as each worker does, which nobody would hear
         self._settings = settings
         self._handed: HandedRoot | None = vault.keychain.handed(settings.root_provider)
         vault.close()  # what is forked has one thread

@@ -172,6 +172,23 @@ def test_a_vault_is_sealed_also_after_its_root_key_was_changed(sealed: Served, t
     assert count == 4  # both openings, what was refused, and the sealing that could not be recorded when it happened
 
 
+def test_a_log_that_was_changed_is_named_to_whoever_unseals_and_the_vault_stays_sealed(
+    sealed: Served, tmp_path: Path
+) -> None:
+    sealed.installation.environment["MYSAFE_AUDIT_CHECKPOINT_FILE"] = str(tmp_path / "checkpoints")
+    sealed.start()
+    assert sealed.installation.command("unseal", stdin=f"{PASSPHRASE}\n") == "the vault is open\n"
+    assert sealed.installation.stop() == 0  # which signs the tree
+    with databases.beside(sealed.installation.settings) as database:
+        database.execute("UPDATE audit SET at_ms = 1 WHERE id = 1")
+    sealed.start()
+    for _ in range(2):
+        status, _, err = sealed.installation.attempt("unseal", stdin=f"{PASSPHRASE}\n")
+        assert (status, "rollback or fork detected" in err) == (1, True), err
+    assert sealed.statuses() == {503}
+    assert sealed.installation.stop() == 0
+
+
 def test_the_server_ends_with_all_its_workers(tmp_path: Path) -> None:
     one = Served(tmp_path)
     one.start()

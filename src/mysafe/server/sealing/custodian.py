@@ -42,7 +42,7 @@ class Door(Protocol[A_contra]):
     """What is shut while the vault is sealed: the gate of a process that serves, or the foreman of several."""
 
     def open(self, api: A_contra) -> None:
-        """Let requests through."""
+        """Let requests through; raise one of the refusals if nobody can serve them."""
 
     def close(self, seconds: float) -> bool:
         """Let nothing through any more; return whether what was under way ended within so many seconds."""
@@ -142,15 +142,13 @@ class Custodian(Generic[A]):
     def close(self) -> None:
         """Close the vault, if it is open, at the end of the server."""
         with self._lock:
-            served, self._served = self._served, None
-            if served is not None:
-                served.close()
-                del served
-                _collect_keys()
+            self._let_go()
 
     def _do(self, question: Mapping[str, str]) -> str | None:
         match question.get("do"):
             case "status":
+                if self._served is None and self._unsealing is None and self._begin_unsealing is not None:
+                    self._unsealing = self._begin_unsealing()  # so that whoever asks knows what to type
                 return None
             case "unseal":
                 return self._unseal(question.get("secret"))
@@ -212,12 +210,25 @@ class Custodian(Generic[A]):
             if refusals is not None:
                 record(vault, Action.VAULT_UNSEAL, [*self._owed, *refusals])
                 self._owed.clear()
-            served = self._serve(vault)
+            self._served = self._serve(vault)
         except BaseException:
             vault.close()
             raise
-        self._served = served
-        self._gate.open(served.api)
+        try:
+            self._gate.open(self._served.api)
+        except self._refusals:
+            self._owe("stayed sealed: it could be opened, but not served")
+            self._let_go()
+            raise
+
+    def _let_go(self) -> None:
+        served, self._served = self._served, None
+        if served is None:
+            return
+        served.forget()
+        served.close()
+        del served
+        _collect_keys()
 
     def _state(self) -> dict[str, Any]:
         if self._served is not None:
