@@ -36,6 +36,7 @@ from mysafe.server.api.endpoint import DOCUMENTED, Api, Limits
 from mysafe.server.api.transfers import Transfers
 from mysafe.server.ending import EndingServer, nobody
 from mysafe.server.limits import ConnectionLimits, ConnectionTally, limited_protocol
+from mysafe.server.listening import Listeners
 from mysafe.server.logs import log_to_stderr
 from mysafe.server.observing.scraping import ScrapingRefused
 from mysafe.server.observing.tally import TransferTally
@@ -46,7 +47,6 @@ from mysafe.server.sealing.control import ControlListener, ControlRefused, Contr
 from mysafe.server.sealing.custodian import Custodian, Served, record
 from mysafe.server.sealing.gate import Gate, OpenApi
 from mysafe.server.workers.foreman import Duty, Foreman, WorkersRefused, obey
-from mysafe.server.workers.listening import Listeners
 from mysafe.services import health
 from mysafe.services.audit_tree.checkpoints import Checkpoints
 from mysafe.services.audit_tree.sequencer import Sequencer

@@ -16,10 +16,10 @@ import threading
 import time
 from pathlib import Path
 
+from mysafe.server.listening import Listeners
 from mysafe.server.logs import log_to_stderr
 from mysafe.server.workers import foreman
 from mysafe.server.workers.foreman import Duty, Foreman, WorkersRefused
-from mysafe.server.workers.listening import Listeners
 
 NUMBER = 2
 

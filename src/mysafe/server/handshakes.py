@@ -18,7 +18,7 @@ import uvicorn
 from uvicorn.config import STARTUP_FAILURE
 
 from mysafe.server.limits import ConnectionLimits, ConnectionTally, LimitedProtocol, counted_address
-from mysafe.server.workers.listening import Listeners
+from mysafe.server.listening import Listeners
 
 _log = logging.getLogger("mysafe.server")
 

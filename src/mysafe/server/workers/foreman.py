@@ -22,7 +22,7 @@ from typing import Generic, NamedTuple, Protocol, TypeVar
 
 from mysafe.server import service_manager
 from mysafe.server.ending import EndingServer
-from mysafe.server.workers.listening import Listeners
+from mysafe.server.listening import Listeners
 
 _log = logging.getLogger("mysafe.server")
 
