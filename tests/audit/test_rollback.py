@@ -64,7 +64,7 @@ def test_without_a_file_of_checkpoints_an_old_log_would_be_served(
         (["UPDATE audit_tree SET size = 7"], "does not fit its size"),
         (["DELETE FROM audit_tree"], "the audit log has 0 entries, and had 8"),
         (["DELETE FROM audit_tree", "DELETE FROM audit_checkpoints"], "there are leaves behind the end"),
-        (["UPDATE audit_tree SET swept_id = 99"], "is said to hold all entries up to 99, and the last is 8"),
+        (["UPDATE audit_tree SET swept_id = 99"], "is said to hold all entries up to 99, which there is not"),
         (["UPDATE audit_checkpoints SET note = 'x'"], "the stored checkpoint of 8 entries is damaged"),
         (["UPDATE audit_checkpoints SET note = replace(note, 'mysafe/', 'mysafe/0')"], "it is one of another vault"),
     ],

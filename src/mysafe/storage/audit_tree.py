@@ -176,11 +176,8 @@ def sound_state(tx: Transaction) -> TreeState:
         raise TreeDamaged(
             f"the audit tree has {state.size} leaves, and the leaf {max(leaves, state.size) - 1} is {where}"
         )
-    newest = audit_log.last_id(tx)
-    if state.swept_id > newest:
-        raise TreeDamaged(
-            f"the audit tree is said to hold all entries up to {state.swept_id}, and the last is {newest}"
-        )
+    if state.swept_id > audit_log.last_id(tx):
+        raise TreeDamaged(f"the audit tree is said to hold all entries up to {state.swept_id}, which there is not")
     return state
 
 
