@@ -21,6 +21,7 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 NOTE = re.compile(r"^(([^\n]+)\n([0-9]+)\n([A-Za-z0-9+/]{43}=)\n)\n— ([^ \n]+) ([A-Za-z0-9+/]{91}=)\n", re.MULTILINE)
+SIGNATURE = re.compile(r"^— [^\n]* [A-Za-z0-9+/]{91}=$", re.MULTILINE)
 COLUMNS = (
     *("id", "at_ms", "node", "actor_id", "access_key_id", "action", "record_kind", "record_id"),
     *("new_version", "envelope_sha256", "result", "request_id", "details"),
@@ -99,25 +100,41 @@ def replay(lines: list[dict[str, Any]], wanted: set[int], faults: list[str]) -> 
     return tree, roots, accepted
 
 
+def excused_notes(notes: "list[re.Match[str]]", roots: dict[int, bytes], accepted: dict[bytes, int]) -> set[int]:
+    """Return where the notes start that accepted rollbacks excuse: those behind the kept one, to the one given up."""
+    excused: set[int] = set()
+    for place, note in enumerate(notes):
+        kept = accepted.get(sha256(note[0].encode()).digest())
+        if kept is not None:
+            before = [one for one in range(place) if int(notes[one][3]) == kept]
+            fitting = [one for one in before if b64decode(notes[one][4]) == roots.get(kept)]
+            first = max(fitting or before, default=-1) + 1
+            excused.update(one.start() for one in notes[first : place + 1])
+    return excused
+
+
 def check(export: str, checkpoint_file: str, key: str | None) -> list[str]:
     """Return the faults of an export, and of the text of a checkpoint file ("" without one)."""
     head, *lines = map(json.loads, export.splitlines())
     key = key or head["key"]
     leaves = [line for line in lines if "leaf" in line]
     stored = [NOTE.fullmatch(line["checkpoint"]) for line in lines if "checkpoint" in line]
-    notes = [("database", note) for note in stored] + [("file", note) for note in NOTE.finditer(checkpoint_file)]
+    outside = list(NOTE.finditer(checkpoint_file))
+    notes = [("database", note) for note in stored] + [("file", note) for note in outside]
     faults: list[str] = []
+    changed = len(SIGNATURE.findall(checkpoint_file)) - len(outside)
+    if changed:
+        faults.append(f"{changed} checkpoints in the file were changed and are none any more")
     tree, roots, accepted = replay(leaves, {int(note[3]) for _, note in notes if note}, faults)
     if (head["size"], b64decode(head["root"])) != (len(leaves), tree.root()):
         faults.append(f"the tree has another root than its head says, or not {head['size']} entries")
-    kept: list[int] = []  # of rollbacks that were accepted after the note at hand
-    for place, note in reversed(notes):
+    excused = excused_notes(outside, roots, accepted)
+    for place, note in notes:
         if note is None or not is_signed(note, key):
             faults.append(f"a checkpoint in the {place} is damaged, or not signed by the key")
             continue
-        kept += [accepted[digest] for digest in [sha256(note[0].encode()).digest()] if digest in accepted]
         size = int(note[3])
-        if roots.get(size) != b64decode(note[4]) and not (place == "file" and kept and size > min(kept)):
+        if roots.get(size) != b64decode(note[4]) and not (place == "file" and note.start() in excused):
             faults.append(f"the first {size} entries are not those of a checkpoint in the {place}, or some are missing")
     return faults
 

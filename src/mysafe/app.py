@@ -36,6 +36,7 @@ from mysafe.server.api.endpoint import DOCUMENTED, Api, Limits
 from mysafe.server.api.transfers import Transfers
 from mysafe.server.ending import EndingServer, nobody
 from mysafe.server.limits import ConnectionLimits, ConnectionTally, limited_protocol
+from mysafe.server.listening import Listeners
 from mysafe.server.logs import log_to_stderr
 from mysafe.server.observing.scraping import ScrapingRefused
 from mysafe.server.observing.tally import TransferTally
@@ -45,8 +46,7 @@ from mysafe.server.routes import OPEN_OPERATIONS, OPERATIONS, Routes
 from mysafe.server.sealing.control import ControlListener, ControlRefused, ControlSocket
 from mysafe.server.sealing.custodian import Custodian, Served, record
 from mysafe.server.sealing.gate import Gate, OpenApi
-from mysafe.server.workers.foreman import Duty, Foreman, obey
-from mysafe.server.workers.listening import Listeners
+from mysafe.server.workers.foreman import Duty, Foreman, WorkersRefused, obey
 from mysafe.services import health
 from mysafe.services.audit_tree.checkpoints import Checkpoints
 from mysafe.services.audit_tree.sequencer import Sequencer
@@ -87,6 +87,7 @@ REFUSALS: tuple[type[Exception], ...] = (
     TracesRefused,
     RollbackDetected,
     TreeDamaged,
+    WorkersRefused,
 )
 """Why a vault is not made, opened or served; the text of each is one sentence for the operator."""
 
@@ -281,25 +282,31 @@ def _serve(settings: Settings, beside: Beside, last_backups: LastBackups) -> int
 
 
 def _prepared_server(gate: Gate, settings: Settings, watching: Watching) -> EndingServer:
+    server = web_server(watching.application, settings, tally=watching.connections, on_ending=gate.prepare_to_end)
     for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, _noticed)  # uvicorn stops on them, then raises them again
+        # It may come before uvicorn listens to it, and uvicorn raises what it heard again at its end.
+        signal.signal(number, server.handle_exit)
     gc.collect()
     gc.freeze()
     gc.set_threshold(*GC_THRESHOLDS)
-    return web_server(watching.application, settings, tally=watching.connections, on_ending=gate.prepare_to_end)
-
-
-def _noticed(number: int, frame: object) -> None:
-    """Let the server's own handler do the work."""
+    return server
 
 
 class _Handed:
     """An open vault as the foreman of several workers has it: nothing but the root key, for those that serve."""
 
     def __init__(self, settings: Settings, vault: Vault) -> None:
+        check_start(vault, checkpoint_file(settings))  # as each worker does, which nobody would hear
         self._settings = settings
-        self.api = vault.keychain.handed(settings.root_provider)
+        self._handed: HandedRoot | None = vault.keychain.handed(settings.root_provider)
         vault.close()  # what is forked has one thread
+
+    @property
+    def api(self) -> HandedRoot:
+        """The root key, until it is forgotten."""
+        if self._handed is None:
+            raise Sealed
+        return self._handed
 
     def record(self, action: Action) -> None:
         """Record that the vault is sealed."""
@@ -309,12 +316,22 @@ class _Handed:
         finally:
             vault.close()
 
+    def forget(self) -> None:
+        """Let go of the root key: the workers of the sealed vault are forks of this process."""
+        self._handed = None
+
     def close(self) -> None:
         """Do nothing: the vault is closed."""
 
 
 def _serve_by_workers(settings: Settings, beside: Beside, last_backups: LastBackups) -> int:
     """Keep several processes that serve; each of them returns from here as well, at its own end."""
+    outcome = _as_foreman(settings)  # a worker leaves behind there what was the foreman's, with any secrets in it
+    return _work(settings, beside, last_backups, outcome) if isinstance(outcome, Duty) else outcome
+
+
+def _as_foreman(settings: Settings) -> int | Duty[HandedRoot]:
+    """Return the exit status of the foreman, and in each worker its duty."""
     if not settings.is_on_postgresql:
         raise StartRefused(
             "a SQLite vault is served by one process: set workers to 1,"
@@ -331,7 +348,7 @@ def _serve_by_workers(settings: Settings, beside: Beside, last_backups: LastBack
     control = ControlListener(settings.data, keeper.handle)
     outcome = foreman.run(control)
     if isinstance(outcome, Duty):
-        return _work(settings, beside, last_backups, outcome)
+        return outcome
     control.close()
     keeper.close()
     foreman.dismiss()

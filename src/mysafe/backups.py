@@ -19,18 +19,20 @@ from mysafe.crypto.root_key.private_file import read_private
 from mysafe.crypto.root_key.provider import RootKeyProvider, RootKeyRefused
 from mysafe.domain.actions import Action
 from mysafe.domain.secret_text import SecretText
-from mysafe.services.audit_tree import starting
+from mysafe.services.audit_tree import scrubbing, starting, verifying
 from mysafe.services.audit_tree.checkpoint_file import CheckpointFile
 from mysafe.services.audit_tree.starting import RollbackDetected
 from mysafe.services.backup import restoring, taking
-from mysafe.services.backup.archive import DATABASE, BackupRefused
-from mysafe.services.backup.opening import Opened
+from mysafe.services.backup.archive import DATABASE, BackupRefused, refuse
+from mysafe.services.backup.opening import Opened, open_contents
 from mysafe.services.backup.restoring import Opening, Unpacked
 from mysafe.services.backup.schedule import DailyBackup, Schedule
 from mysafe.services.backup.streams import scratch, sync_directory
 from mysafe.services.backup.taking import Sealing, Source, Taken
+from mysafe.services.files.shelf import Shelf
 from mysafe.services.vault import Vault
 from mysafe.storage.blobs.directory import DirectoryStore
+from mysafe.storage.blobs.store import BlobStore
 from mysafe.storage.copies.sqlite import copy_database
 from mysafe.storage.copies.tables import kept_blobs
 from mysafe.storage.copies.transfer import copy_rows
@@ -178,12 +180,40 @@ def _unpack(settings: Settings, file: Path, means: Opening, directory: Path, ter
     restoring.skip_ids(directory / DATABASE, terms.ids_ahead)
     vault = opening.open_vault(there, provider=terms.provider)
     try:
-        opened = restoring.check(vault, store, unpacked) if terms.is_verified else None
+        opened = _check(vault, store, unpacked) if terms.is_verified else None
         restoring.take_over(vault, unpacked.manifest)
         _weigh_rollback(vault, opening.checkpoint_file(settings), is_accepted=terms.is_rollback_accepted)
     finally:
         vault.close()
     return Restored(unpacked, opened, time.monotonic() - began)
+
+
+def _check(vault: Vault, store: BlobStore, unpacked: Unpacked) -> Opened:
+    """Do all that `mysafe verify` does, and open every content that came with the vault.
+
+    The audit log is replayed first: it is the witness for the records. What lies outside the vault is not asked, since
+    a backup may be older than that.
+
+    Raises:
+        BackupRefused: an entry of the audit log was changed or removed, a record does not open or is not the one that
+            the log says, a content does not open.
+    """
+    verified = verifying.verify(vault, None)
+    if verified.faults:
+        first = verified.faults[0]
+        where = f"entry {first.entry} " if first.entry else ""
+        refuse(f"its audit log is not as it was written: {verified.fault_count} faults, first: {where}{first.text}")
+    scrubbed, opened = scrubbing.examine(vault.engine, vault.keys)
+    if scrubbed.fault_count:
+        refuse(
+            f"{scrubbed.fault_count} of its {scrubbed.records} records do not open or are not those of its audit log,"
+            f" first {', '.join(scrubbed.faults)}"
+        )
+    missing = {*unpacked.left_out, *unpacked.lost}
+    broken = open_contents(Shelf(vault.keys.vault_id, store), opened.contents, missing)
+    if broken:
+        refuse(f"{len(broken)} contents of files do not open, first the {broken[0]}")
+    return opened
 
 
 def _weigh_rollback(vault: Vault, file: CheckpointFile | None, *, is_accepted: bool) -> None:

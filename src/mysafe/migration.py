@@ -7,8 +7,8 @@ from typing import NamedTuple
 
 from mysafe import opening
 from mysafe.config import Settings
+from mysafe.services.audit_tree import scrubbing
 from mysafe.services.backup.archive import BackupRefused
-from mysafe.services.backup.opening import open_everything
 from mysafe.storage.copies.tables import AuditHead, audit_head, counts
 from mysafe.storage.copies.transfer import copy_rows
 from mysafe.storage.engine import Engine, StorageRefused
@@ -49,14 +49,15 @@ def migrate_database(settings: Settings, source: str, target: str, progress: Pro
                 raise StorageRefused("the vault was used meanwhile, and the copy is not whole: stop its servers first")
             if _state(new) != (total, before):
                 raise StorageRefused("the copy does not have the rows of the source")
-            opened = new.look(lambda tx: open_everything(tx, vault.keys)).result()
+            scrubbed = scrubbing.examine(new, vault.keys).scrubbed
         finally:
             new.close()
     finally:
         vault.close()
-    if opened.broken:
-        raise BackupRefused(f"{opened.broken} records do not open in the copy, first {', '.join(opened.named)}")
-    return Moved(sum(total.values()), opened.records)
+    if scrubbed.fault_count:
+        what = "records do not open in the copy, or are not those of its audit log"
+        raise BackupRefused(f"{scrubbed.fault_count} {what}, first {', '.join(scrubbed.faults)}")
+    return Moved(sum(total.values()), scrubbed.records)
 
 
 def _state(engine: Engine) -> tuple[dict[str, int], AuditHead]:

@@ -14,7 +14,7 @@ from mysafe.crypto.root_key.key_file import find_key_file
 from mysafe.crypto.root_key.passphrase import AskSecret
 from mysafe.crypto.root_key.private_file import read_secret_line
 from mysafe.crypto.root_key.provider import RootKeyProvider, RootKeyRefused
-from mysafe.crypto.root_key.shares import ShareCollector, SharesProvider, SharesWanted
+from mysafe.crypto.root_key.shares import SharesWanted
 from mysafe.domain.secret_text import SecretText
 from mysafe.services import keys as key_ceremony
 from mysafe.services.accounts.key_rules import KeyRules
@@ -205,14 +205,12 @@ def slot_opener(settings: Settings, name: str, ask: AskSecret = nobody) -> RootK
     return make_provider(name, root_means(settings, ask))
 
 
-def resealing_provider(settings: Settings, name: str, slot: bytes, ask: AskSecret = nobody) -> NewProvider:
-    """Return what makes a slot anew: as many shares as it has, a new code, the present key file or service.
+def resealing_provider(
+    settings: Settings, name: str, ask: AskSecret = nobody, shares: tuple[int, int] | None = None
+) -> NewProvider:
+    """Return what makes a slot anew: new shares or a new code, the present key file or service.
 
-    Raises:
-        RootKeyRefused, SealBroken: there is no such provider; the slot is damaged.
+    How many shares, and how many of them open, is said here: the slot says it too, but whoever writes in the database
+    can make it less. Raises RootKeyRefused if there is no such provider.
     """
-    shares = None
-    if name == SharesProvider.name:
-        collector = ShareCollector(slot)
-        shares = (collector.needed, collector.total)
     return new_provider(name, root_means(settings, ask, shares, is_renewal=True))

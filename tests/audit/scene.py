@@ -23,6 +23,9 @@ from mysafe.storage.audit_log import AuditRow
 from tests.support import databases
 from verify_audit import check
 
+_TABLES = ("audit", "audit_leaves", "audit_nodes", "audit_tree", "audit_checkpoints")
+Log = dict[str, list[tuple[object, ...]]]
+
 COLUMNS = ", ".join(AuditRow._fields)
 
 
@@ -140,6 +143,18 @@ class AuditScene:
             connection.execute("DELETE FROM audit_checkpoints WHERE size > ?", (state[0],))
             connection.execute("DELETE FROM audit_nodes WHERE (number + 1) * 256 > ?", (state[0],))
             connection.execute("UPDATE audit_tree SET size = ?, swept_id = ?, swept_size = ?, edge = ?", state)
+
+    def log(self) -> "Log":
+        """Return all that a copy of the database has of the log, for `put_back`."""
+        return {table: self.sql(f"SELECT * FROM {table}") for table in _TABLES}
+
+    def put_back(self, log: "Log") -> None:
+        """Bring the log back to what it was, whatever came meanwhile."""
+        with databases.beside(self.settings) as connection:
+            for table, rows in log.items():
+                connection.execute(f"DELETE FROM {table}")
+                for row in rows:
+                    connection.execute(f"INSERT INTO {table} VALUES ({', '.join('?' * len(row))})", row)
 
     def note_digests(self) -> list[str]:
         return [hashlib.sha256(note.encode().encode()).hexdigest() for note in self.file.read().notes]

@@ -64,6 +64,7 @@ def test_without_a_file_of_checkpoints_an_old_log_would_be_served(
         (["UPDATE audit_tree SET size = 7"], "does not fit its size"),
         (["DELETE FROM audit_tree"], "the audit log has 0 entries, and had 8"),
         (["DELETE FROM audit_tree", "DELETE FROM audit_checkpoints"], "there are leaves behind the end"),
+        (["UPDATE audit_tree SET swept_id = 99"], "is said to hold all entries up to 99, which there is not"),
         (["UPDATE audit_checkpoints SET note = 'x'"], "the stored checkpoint of 8 entries is damaged"),
         (["UPDATE audit_checkpoints SET note = replace(note, 'mysafe/', 'mysafe/0')"], "it is one of another vault"),
     ],
@@ -142,6 +143,27 @@ def test_a_second_rollback_needs_a_second_acceptance(scene: AuditScene) -> None:
     assert scene.faults() == []
     assert scene.independent_faults() == []
     assert scene.verify().given_up == 3
+
+
+def test_a_smaller_fork_that_was_accepted_is_excused_when_the_larger_log_is_put_back(scene: AuditScene) -> None:
+    """Old backup, accepted and served; then the data directory of before, accepted as well."""
+    scene.grow(4)
+    old = scene.log()
+    scene.grow(20)
+    original = scene.log()
+    scene.put_back(old)
+    accept_rollback(scene.vault, scene.file)
+    scene.grow(8)
+    scene.put_back(original)
+    with pytest.raises(RollbackDetected):
+        scene.check_start()
+    assert accept_rollback(scene.vault, scene.file) == 4
+    scene.check_start()
+    scene.grow(25)
+    found = scene.verify()
+    assert (found.faults, found.given_up) == ((), 2)
+    assert [note.checkpoint.size for note in scene.file.read().notes] == [4, 20, 5, 8, 21, 25]
+    assert scene.independent_faults() == []
 
 
 def test_an_acceptance_that_was_removed_excuses_nothing_any_more(scene: AuditScene) -> None:

@@ -6,6 +6,7 @@ import logging
 import threading
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -13,16 +14,22 @@ from typing import Any
 import psycopg
 import pytest
 
+from mysafe import opening
 from mysafe.audit.tree import Edge
+from mysafe.domain.actions import Action
 from mysafe.domain.errors import VaultError
+from mysafe.services.audit_tree import verifying
 from mysafe.services.audit_tree.checkpoint_file import CheckpointFile
 from mysafe.services.audit_tree.checkpoints import Checkpoints
 from mysafe.services.audit_tree.sequencer import PAUSE_SECONDS, REST_SECONDS, Sequencer
+from mysafe.services.authentication import local_operator
 from mysafe.services.background.rounds import Rounds
 from mysafe.storage import audit_tree
 from mysafe.storage.audit_tree import Growth, Leaf, TreeState
+from mysafe.storage.copies.transfer import copy_rows
 from mysafe.storage.engine import Alone
 from mysafe.storage.postgres import late_writers
+from mysafe.storage.sqlite_lane import SqliteEngine
 from tests.audit.scene import COLUMNS, AuditScene
 
 
@@ -252,3 +259,78 @@ def test_the_state_of_no_tree_is_empty(scene: AuditScene) -> None:
     assert scene.vault.engine.look(audit_tree.read_state).result() == TreeState()
     assert TreeState().open_edge().root() == Edge().root()
     assert list(itertools.islice(scene.file.read().notes, 1)) == []
+
+
+@pytest.mark.postgres
+def test_a_number_that_is_given_again_after_a_crash_is_no_place_that_is_past(scene: AuditScene) -> None:
+    """A crash puts the sequence back to where it was on disk, and the sequencer remembers what it saw before."""
+    scene.grow(4)
+    with late_writer(scene) as connection:
+        scene.sequencer.step()
+        connection.rollback()
+    scene.sql("SELECT setval(pg_get_serial_sequence('audit', 'id'), 4)")
+    for _ in range(3):
+        scene.sequencer.step()
+    scene.act(3)
+    scene.sequencer.catch_up()
+    assert [row.id for row in scene.rows()] == [1, 2, 3, 4, 5, 6, 7]
+    assert (scene.size, scene.faults()) == (7, [])
+
+
+@pytest.mark.postgres
+def test_numbers_that_nobody_committed_are_given_in_a_copy_and_become_leaves(scene: AuditScene, tmp_path: Path) -> None:
+    scene.grow(4)
+    for _ in range(3):
+        with late_writer(scene) as connection:
+            connection.rollback()
+    for _ in range(4):
+        scene.sequencer.step()
+    copy = SqliteEngine.create(tmp_path / "copy.db")
+    copy_rows(scene.vault.engine, copy, lambda table, rows: None)
+    copy.close()
+    settings = replace(scene.settings, database=f"sqlite:///{tmp_path / 'copy.db'}")
+    with closing(opening.open_vault(settings)) as vault:
+        for _ in range(3):
+            vault.run(local_operator, lambda uow: uow.registry.permit(Action.AUDIT_READ)).result()
+        Sequencer(vault).catch_up()
+        found = verifying.verify(vault, scene.file)
+    assert (found.entries, found.pending, found.faults) == (7, 0, ())
+
+
+@pytest.mark.parametrize(
+    ("statement", "words"),
+    [
+        ("UPDATE audit_tree SET swept_id = 1000", "is said to hold all entries up to 1000, which there is not"),
+        ("INSERT INTO audit_leaves SELECT 4, 900, hash FROM audit_leaves WHERE position = 0", "the leaf 4 is behind"),
+        ("INSERT INTO audit_leaves SELECT 90, 5, hash FROM audit_leaves WHERE position = 0", "the leaf 90 is behind"),
+        ("INSERT INTO audit_nodes SELECT 8, 0, hash FROM audit_leaves WHERE position = 0", "a leaf or node stands"),
+        ("DELETE FROM audit_leaves WHERE position = 3", "the leaf 3 is no longer"),
+        ("DELETE FROM audit_tree", "the leaf 3 is behind"),
+    ],
+)
+def test_a_state_that_would_let_rows_be_passed_by_is_said_and_not_believed(
+    statement: str, words: str, scene: AuditScene, caplog: pytest.LogCaptureFixture
+) -> None:
+    scene.grow(4)
+    scene.act(2 if "nodes" not in statement else 255)
+    scene.sql(statement)
+    with caplog.at_level(logging.ERROR, "mysafe.audit"):
+        for _ in range(3):  # it is said once, whatever comes meanwhile
+            scene.sequencer.run()
+            scene.act()
+    (said,) = [record.getMessage() for record in caplog.records]
+    assert said.startswith("the audit tree does not grow, or is not signed: TreeDamaged: ")
+    assert words in said
+    assert scene.faults() != []
+
+
+def test_a_sequencer_that_believes_the_state_passes_rows_by_in_silence(
+    scene: AuditScene, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(audit_tree, "sound_state", audit_tree.read_state)
+    scene.grow(4)
+    scene.sql("UPDATE audit_tree SET swept_id = 1000")
+    scene.act(2)
+    with caplog.at_level(logging.ERROR, "mysafe.audit"):
+        scene.sequencer.run()
+    assert (scene.size, caplog.records) == (4, [])

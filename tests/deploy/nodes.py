@@ -10,10 +10,10 @@ import ssl
 import subprocess
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from http.client import HTTPException, HTTPSConnection
 from pathlib import Path
-from typing import Self
+from typing import Protocol, Self
 
 from tests.deploy.files import PROXY, compose
 from tests.support.process import COMMAND, UNTHROTTLED, Installation, exchange, free_port
@@ -88,10 +88,17 @@ class Node:
             self.end(signal.SIGKILL)
 
 
+class Addressed(Protocol):
+    """What a proxy can have as a node."""
+
+    @property
+    def address(self) -> str: ...
+
+
 class Proxy:
     """HAProxy with the deployed file; `change` is made to its text first."""
 
-    def __init__(self, directory: Path, nodes: list[Node], change: Callable[[str], str] = str) -> None:
+    def __init__(self, directory: Path, nodes: Sequence[Addressed], change: Callable[[str], str] = str) -> None:
         self.port = free_port()
         self._certificate = directory / "certificate.pem"
         self._config = directory / "haproxy.cfg"

@@ -2,11 +2,13 @@
 """T-PROXY: HAProxy with the deployed file before two nodes: rights, restarts, failures, addresses, slow callers."""
 
 import json
+import re
 import signal
 import socket
 import ssl
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from functools import partial
 from http.client import HTTPConnection
 from pathlib import Path
@@ -14,6 +16,7 @@ from urllib.parse import urlencode
 
 import pytest
 
+from tests.deploy.ends import Listener, slow_posts, status_for
 from tests.deploy.nodes import CLIENTS, Load, Node, Proxy, until
 from tests.support.file_client import FILES, RAW, fields_header
 from tests.support.process import Installation, exchange
@@ -170,6 +173,66 @@ def _status_of_token(connection: HTTPConnection, key: dict[str, str]) -> int:
     return answer.status
 
 
+CLAIMS = (
+    ("X-Request-Id", "claimed-by-a-caller"),
+    ("traceparent", "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"),
+    ("tracestate", "claimed=1"),
+    ("X-Client-Certificate", "ab" * 32),
+    ("Forwarded", f"for={FORGED}"),
+    ("X-Forwarded-For", FORGED),
+    ("X-Forwarded-Proto", "http"),
+    ("X-Forwarded-Host", "elsewhere.example"),
+    ("X-Forwarded-Client-Cert", "claimed"),
+)
+"""What a caller says, twice each, about things that only a proxy knows."""
+
+
+def claims_that_arrive(directory: Path, change: Callable[[str], str] = str) -> tuple[set[str], list[str]]:
+    """Return which claims reach what stands in the place of the nodes, and the names of the calls it hears."""
+    with Listener() as listener:
+        proxy = Proxy(directory, [listener, listener], change)
+        try:
+            until(partial(is_reachable, proxy))
+            connection = proxy.connect()
+            connection.putrequest("GET", PATH)
+            for name, value in CLAIMS * 2:
+                connection.putheader(name, value)
+            connection.endheaders()
+            connection.getresponse().read()
+            connection.close()
+            heard = listener.heard[-1]
+        finally:
+            proxy.close()
+    return {name for name, value in CLAIMS if value in heard.get_all(name, [])}, heard.get_all("X-Request-Id", [])
+
+
+def test_what_a_caller_claims_about_proxies_traces_and_certificates_reaches_no_node(tmp_path: Path) -> None:
+    arrived, names = claims_that_arrive(tmp_path)
+    assert arrived == set()
+    assert len(names) == 1
+    assert re.fullmatch("[0-9a-f-]{36}", names[0])
+
+
+def test_control_what_the_file_does_not_remove_reaches_a_node(tmp_path: Path) -> None:
+    words = ("del-header", "http-request set-header")
+    arrived, _ = claims_that_arrive(tmp_path, lambda text: _without_lines(text, words))
+    assert arrived == {name for name, _ in CLAIMS}
+
+
+def _without_lines(text: str, words: tuple[str, ...]) -> str:
+    return "".join(line for line in text.splitlines(keepends=True) if not any(word in line for word in words))
+
+
+def test_the_name_of_a_call_in_the_answer_is_that_of_the_proxy(scene: Scene) -> None:
+    connection = scene.proxy.connect()
+    connection.request("GET", PATH, headers={"X-Request-Id": "claimed-by-a-caller"})
+    answer = connection.getresponse()
+    answer.read()
+    connection.close()
+    assert re.fullmatch("[0-9a-f-]{36}", answer.headers["X-Request-Id"])
+    until(lambda: answer.headers["X-Request-Id"] in scene.proxy.log)
+
+
 def test_health_is_not_for_callers(scene: Scene) -> None:
     connection = scene.proxy.connect()
     for path in ("/health/ready", "/health/live", "/metrics"):
@@ -238,6 +301,72 @@ def test_a_caller_who_does_not_finish_a_request_is_sent_away(scene: Scene, tmp_p
 def _replaced(text: str, setting: str, value: str) -> str:
     assert text.count(setting) == 1
     return text.replace(setting, f"{setting.rpartition(' ')[0]} {value}")
+
+
+BEHIND_ANOTHER = 'bind "${BIND-:8443}"'
+LIMIT = "{ sc_conn_cur(1) gt 64 }"
+STREAMS = 32
+ADDRESS, NEIGHBOUR, MAPPED = "2001:db8::1", "2001:db8::ffff:1", "::ffff:192.0.2.1"
+
+
+@contextmanager
+def flooded(directory: Path, caller: str, limit: str = LIMIT) -> Iterator[Proxy]:
+    """Send more slow requests from one address than the nodes have places; return the proxy, which believes PROXY."""
+
+    def changed(text: str) -> str:
+        believing = text.replace(BEHIND_ANOTHER, f"{BEHIND_ANOTHER} accept-proxy")
+        return believing.replace(LIMIT, limit).replace("timeout queue 5s", "timeout queue 1s")
+
+    with ExitStack() as ends:
+        listener = ends.enter_context(Listener())
+        proxy = Proxy(directory, [listener, listener], changed)
+        ends.callback(proxy.close)
+        until(lambda: _answers(proxy))
+        for _ in range(20):
+            ends.enter_context(slow_posts(proxy.port, STREAMS, caller))
+        # In the log is what was refused, or without a bound what found no place in time.
+        until(lambda: proxy.log.count("POST /api") >= 20 * STREAMS - (64 if limit == LIMIT else 512))
+        yield proxy
+
+
+def _answers(proxy: Proxy) -> bool:
+    try:
+        return status_for(proxy.port, "192.0.2.99")[0] == 200
+    except OSError:
+        return False
+
+
+@pytest.mark.parametrize(
+    ("caller", "same", "other"),
+    [
+        ("192.0.2.1", "192.0.2.1", "192.0.2.2"),
+        (ADDRESS, NEIGHBOUR, "2001:db8:0:1::1"),
+        (MAPPED, MAPPED, "::ffff:192.0.2.2"),
+    ],
+)
+def test_slow_requests_of_one_address_leave_places_for_others(
+    tmp_path: Path, caller: str, same: str, other: str
+) -> None:
+    with flooded(tmp_path, caller) as proxy:
+        status, head = status_for(proxy.port, same)
+        assert (status, b"\r\nretry-after: 1" in head) == (429, True)
+        assert status_for(proxy.port, other)[0] == 200
+        assert proxy.log.count("POST /api 429") == 20 * STREAMS - 64
+
+
+def test_control_without_the_bound_one_address_takes_all_places(tmp_path: Path) -> None:
+    with flooded(tmp_path, "192.0.2.1", "{ always_false }") as proxy:
+        assert status_for(proxy.port, "192.0.2.2")[0] == 503
+
+
+def test_an_address_is_served_again_when_its_requests_are_over(tmp_path: Path) -> None:
+    with flooded(tmp_path, "192.0.2.1") as proxy:
+        flood = [slow_posts(proxy.port, STREAMS, "192.0.2.3") for _ in range(3)]
+        until(lambda: status_for(proxy.port, "192.0.2.3")[0] == 429)
+        for one in flood:
+            one.close()
+        until(lambda: status_for(proxy.port, "192.0.2.3")[0] == 200)
+        assert [status_for(proxy.port, "192.0.2.3")[0] for _ in range(100)] == [200] * 100
 
 
 def is_reachable(proxy: Proxy) -> bool:

@@ -158,6 +158,24 @@ def test_an_old_database_is_not_served_until_that_is_accepted(audited: Audited) 
     assert (status, "there is no rollback to accept" in error) == (1, True)
 
 
+def test_doctor_and_the_server_say_when_nothing_shows_an_old_database(audited: Audited) -> None:
+    live = audited.live
+    audited.serve_once()
+    assert "ok      audit tree: it extends the last checkpoint in" in live.command("doctor")
+    audited.checkpoints.unlink()
+    said = f"there is no checkpoint in {audited.checkpoints}, and there are some in the database"
+    assert f"warn    audit tree: {said}" in live.command("doctor")
+    live.start()
+    assert live.stop() == 0
+    assert said in live.log.read_text(encoding="utf-8")
+    audited.checkpoints.chmod(0o644)
+    status, out, _ = live.attempt("doctor")
+    assert (status, "is open to other users (0644): run chmod 600 on it" in out) == (1, True)
+    live.environment.clear()
+    out = live.command("doctor")
+    assert "warn    audit tree: who can write to the database can put an old one back, or make the log anew" in out
+
+
 def test_without_a_file_of_checkpoints_an_old_database_is_served(audited: Audited) -> None:
     """The control: this is what the file is for."""
     audited.serve_once()

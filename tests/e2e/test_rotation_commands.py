@@ -100,6 +100,24 @@ def test_slots_of_people_are_neither_lost_nor_asked_for_silently(place: Place) -
     assert place.opens()
 
 
+def test_shares_are_made_anew_as_many_as_is_said_and_only_if_it_is_said(place: Place, tmp_path: Path) -> None:
+    place.done("keys", "add-slot", "--provider", "shamir", "--shares", "5/7")
+    new_key = tmp_path / "new.key"
+    status, out, err = place.run("rotate-keys", "--root", "--renew-slots", "--new-key-file", str(new_key))
+    assert (status, out) == (1, "")
+    assert "slot 2 (shamir) says 5 of 7 shares" in err
+    assert "say with --shares T/N" in err
+    assert not new_key.exists()
+    assert place.done("rotate-keys", "--root", "--renew-slots", "--shares", "5/7").endswith(
+        "made slot 2 anew for the provider shamir: 5 of 7 shares\n"
+    )
+    assert place.done("rotate-keys", "--root", "--renew-slots", "--shares", "3/4").endswith(
+        "made slot 2 anew for the provider shamir: 3 of 4 shares; the slot before said 5 of 7 shares\n"
+    )
+    status, out, err = place.run("rotate-keys", "--root", "--shares", "3/4")
+    assert (status, out, err) == (2, "", "mysafe: --shares goes with --renew-slots\n")
+
+
 def test_what_goes_with_the_root_key_is_refused_without_it(place: Place) -> None:
     for flag in (["--renew-slots"], ["--drop-slots"], ["--kit", "f"], ["--new-key-file", "f"]):
         status, out, err = place.run("rotate-keys", *flag)

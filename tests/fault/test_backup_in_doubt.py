@@ -19,6 +19,9 @@ from mysafe.crypto import age
 from mysafe.crypto.root_key.provider import RootKeyProvider, RootKeyRefused
 from mysafe.domain.secret_text import SecretText
 from mysafe.services.accounts import users
+from mysafe.services.audit_tree import verifying
+from mysafe.services.audit_tree.sequencer import append_own_rows
+from mysafe.services.audit_tree.verifying import Verified
 from mysafe.services.authentication import local_operator
 from mysafe.services.backup.archive import BackupRefused
 from mysafe.services.backup.restoring import Opening
@@ -106,15 +109,49 @@ def test_an_old_row_in_a_new_vault_is_found_by_its_audit_log(still: Still) -> No
     still.rows("DELETE FROM users WHERE id = ?", number)
     still.rows(f"INSERT INTO users VALUES ({', '.join('?' * len(still.old_row))})", *still.old_row)
     still.take()
-    with pytest.raises(BackupRefused, match=f"are old, first users {number}"):
+    with pytest.raises(BackupRefused, match=f"first users {number} has version 1, and had 3: it was put back"):
         still.prove()
+
+
+def _put_back_unwitnessed(still: Still) -> None:
+    """Put the old row of a user back, and remove what the audit log says of the newer ones."""
+    still.rows("DELETE FROM users WHERE id = ?", still.old_row[0])
+    still.rows(f"INSERT INTO users VALUES ({', '.join('?' * len(still.old_row))})", *still.old_row)
+    still.rows("DELETE FROM audit WHERE action IN ('user.disable', 'user.enable')")
+
+
+@on_sqlite
+def test_an_old_row_whose_newer_ones_were_removed_from_the_audit_log_is_found(still: Still) -> None:
+    with closing(opening.open_vault(still.settings)) as vault:
+        append_own_rows(vault)
+    still.take()
+    assert still.prove().opened is not None  # the control
+    still.file.unlink()
+    with closing(opening.open_vault(still.settings)) as vault:
+        append_own_rows(vault)
+    _put_back_unwitnessed(still)
+    still.take()
+    for check in (still.prove, still.restore):
+        with pytest.raises(BackupRefused, match="its audit log is not as it was written: 2 faults, first: entry"):
+            check()
+    assert not (still.directory / "new").exists()
+
+
+@on_sqlite
+def test_records_alone_do_not_show_an_old_row_without_a_witness(still: Still, monkeypatch: pytest.MonkeyPatch) -> None:
+    with closing(opening.open_vault(still.settings)) as vault:
+        append_own_rows(vault)
+    _put_back_unwitnessed(still)
+    still.take()
+    monkeypatch.setattr(verifying, "replay", lambda tx, keys, file: Verified(0, 0, 0, 0, 0, 0, (), 0))
+    assert still.prove().opened is not None
 
 
 @on_sqlite
 def test_a_row_that_was_removed_is_missed(still: Still) -> None:
     still.rows("DELETE FROM items WHERE kind = 'file' AND id = 1")
     still.take()
-    with pytest.raises(BackupRefused, match="file 1 is missing"):
+    with pytest.raises(BackupRefused, match="file 1 is gone: it had version 1"):
         still.prove()
 
 

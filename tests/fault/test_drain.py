@@ -5,6 +5,7 @@ import json
 import os
 import signal
 import socket
+import subprocess
 import time
 from collections.abc import Callable, Iterator
 from http.client import HTTPConnection, HTTPException
@@ -12,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.process import Installation
+from tests.support.process import COMMAND, Installation, free_port
 
 Serve = Callable[..., Installation]
 
@@ -125,3 +126,25 @@ def test_a_service_manager_that_is_gone_does_not_keep_the_server_from_serving(
         "the service manager was not told READY=1: No such file or directory",
         "the service manager was not told STOPPING=1: No such file or directory",
     ]
+
+
+def listens_to(pid: int, number: int) -> bool:
+    """Return whether a process has a handler of its own for a signal."""
+    status = Path(f"/proc/{pid}/status").read_text(encoding="utf-8")
+    (caught,) = (line.split()[1] for line in status.splitlines() if line.startswith("SigCgt:"))
+    return bool(int(caught, 16) >> (number - 1) & 1)
+
+
+def test_a_server_that_is_told_to_end_while_it_starts_ends(tmp_path: Path) -> None:
+    installation = Installation(tmp_path)
+    log = installation.log.open("ab")
+    command = [*COMMAND, "serve", "--port", str(free_port())]
+    with log, subprocess.Popen(command, env=installation.variables(), stdout=log, stderr=log) as process:
+        try:
+            while not listens_to(process.pid, signal.SIGTERM):
+                assert process.poll() is None, "it ends by itself"
+            process.send_signal(signal.SIGTERM)
+            assert process.wait(20) == 0
+        finally:
+            process.kill()
+    assert "Traceback" not in installation.log.read_text(encoding="utf-8")

@@ -16,8 +16,10 @@ import pytest
 
 from mysafe import app, making, opening
 from mysafe.config import Settings, load_settings
+from mysafe.crypto.aead import SealBroken
 from mysafe.crypto.keyring import Keyring
 from mysafe.crypto.root_key.private_file import write_private
+from mysafe.crypto.root_key.provider import RootKeyRefused
 from mysafe.domain.actions import Action
 from mysafe.domain.errors import NoSpace, Sealed
 from mysafe.domain.secret_text import SecretText
@@ -26,10 +28,11 @@ from mysafe.server.api.errors import answer_to
 from mysafe.server.sealing.gate import Gate
 from mysafe.services import audit_trail
 from mysafe.services.authentication import local_operator
-from mysafe.services.keys import VaultKeys
+from mysafe.services.keys import KeysRefused, VaultKeys
 from mysafe.services.rotation import root_change
 from mysafe.services.rotation.root_change import NewSlots
 from mysafe.services.writes.root import RootWrites
+from mysafe.storage.engine import StorageRefused
 from tests.unit.crypto.root_key.scene import PASSPHRASE
 
 
@@ -203,6 +206,26 @@ def test_a_full_disk_does_not_keep_the_vault_open_and_what_happened_is_recorded_
     finally:
         vault.close()
     assert any("was sealed, which could not be recorded: NoSpace" in entry.details.reason for entry in entries)
+
+
+REASONS = [KeysRefused("x"), RootKeyRefused("x"), SealBroken(), StorageRefused("x"), OSError("x")]
+
+
+@pytest.mark.parametrize("reason", REASONS, ids=lambda reason: type(reason).__name__)
+def test_nothing_that_stops_the_recording_keeps_the_vault_open(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, reason: Exception
+) -> None:
+    making.initialise(settings)
+    keeper = app.custodian(settings, app.sealed_gate(settings))
+    keeper.start()
+
+    def refuse(self: object, action: Action, refusals: object = ()) -> None:
+        raise reason
+
+    monkeypatch.setattr(RootWrites, "record_sealing", refuse)
+    answer = keeper.handle({"do": "seal"})
+    assert (answer["is_open"], answer["error"]) == (False, None)
+    keeper.close()
 
 
 def test_a_sealed_server_opens_with_what_belongs_to_a_root_key_that_is_newer(tmp_path: Path) -> None:

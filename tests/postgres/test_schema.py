@@ -165,3 +165,15 @@ def test_what_would_do_something_by_itself_is_refused(statement: str, named: str
     run(address, statement)
     with pytest.raises(StorageRefused, match=named):
         PostgresEngine.open(address)
+
+
+def test_another_schema_with_the_name_of_the_user_hides_nothing() -> None:
+    address = new_database()
+    run(
+        address,
+        "CREATE SCHEMA AUTHORIZATION CURRENT_USER; CREATE TABLE mysafe.alembic_version AS TABLE alembic_version",
+    )
+    PostgresEngine.open(address).close()  # what is there is not looked at
+    run(address, _DROP + "CREATE TRIGGER t BEFORE INSERT ON public.audit FOR EACH ROW EXECUTE FUNCTION nothing()")
+    with pytest.raises(StorageRefused, match="trigger t"):
+        PostgresEngine.open(address)

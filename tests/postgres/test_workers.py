@@ -7,10 +7,17 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
 
+from mysafe.config import Settings
+from mysafe.domain.secret_text import SecretText
+from mysafe.opening import open_vault, resealing_provider, slot_opener
+from mysafe.services.rotation import root_change
+from mysafe.services.rotation.root_change import NewSlots
 from tests.support import databases
 from tests.support.children import children_of, end_all, is_alive
 from tests.support.process import Installation, free_port
@@ -139,6 +146,49 @@ def test_a_passphrase_is_asked_for_once_and_outlives_a_worker(sealed: Served) ->
     assert count == 3  # what was refused, the opening and the closing, each once
 
 
+def change_passphrase(known: Settings, file: Path) -> None:
+    """Change the root key, and the passphrase that opens its slot."""
+    settings = replace(known, root_provider="passphrase", passphrase_file=file)
+    vault = open_vault(settings)
+    try:
+        provider = partial(resealing_provider, settings, ask=lambda what: SecretText(f"new {PASSPHRASE}"))
+        wanted = NewSlots(partial(slot_opener, settings), provider, None, are_renewed=True, are_dropped=False)
+        root_change.store(vault, root_change.prepare(vault, wanted))
+    finally:
+        vault.close()
+
+
+def test_a_vault_is_sealed_also_after_its_root_key_was_changed(sealed: Served, tmp_path: Path) -> None:
+    sealed.start()
+    assert sealed.installation.command("unseal", stdin=f"{PASSPHRASE}\n") == "the vault is open\n"
+    change_passphrase(sealed.installation.settings, tmp_path / "passphrase")
+    assert sealed.installation.command("seal") == "the vault is sealed\n"
+    assert sealed.statuses() == {503}
+    assert sealed.installation.attempt("unseal", stdin=f"{PASSPHRASE}\n")[0] == 1
+    assert sealed.installation.command("unseal", stdin=f"new {PASSPHRASE}\n") == "the vault is open\n"
+    assert sealed.statuses() == {200}
+    with databases.beside(sealed.installation.settings) as database:
+        ((count,),) = database.execute("SELECT count(*) FROM audit WHERE action LIKE 'vault.%seal'")
+    assert count == 4  # both openings, what was refused, and the sealing that could not be recorded when it happened
+
+
+def test_a_log_that_was_changed_is_named_to_whoever_unseals_and_the_vault_stays_sealed(
+    sealed: Served, tmp_path: Path
+) -> None:
+    sealed.installation.environment["MYSAFE_AUDIT_CHECKPOINT_FILE"] = str(tmp_path / "checkpoints")
+    sealed.start()
+    assert sealed.installation.command("unseal", stdin=f"{PASSPHRASE}\n") == "the vault is open\n"
+    assert sealed.installation.stop() == 0  # which signs the tree
+    with databases.beside(sealed.installation.settings) as database:
+        database.execute("UPDATE audit SET at_ms = 1 WHERE id = 1")
+    sealed.start()
+    for _ in range(2):
+        status, _, err = sealed.installation.attempt("unseal", stdin=f"{PASSPHRASE}\n")
+        assert (status, "rollback or fork detected" in err) == (1, True), err
+    assert sealed.statuses() == {503}
+    assert sealed.installation.stop() == 0
+
+
 def test_the_server_ends_with_all_its_workers(tmp_path: Path) -> None:
     one = Served(tmp_path)
     one.start()
@@ -162,6 +212,44 @@ def test_workers_end_when_the_foreman_was_killed(tmp_path: Path) -> None:
         until(lambda: not any(map(is_alive, workers)))
     finally:
         end_all(workers)
+
+
+def copies_in(pid: int, secret: bytes) -> int:
+    """Return how often a secret is found in what a process may write to."""
+    count = 0
+    maps = Path(f"/proc/{pid}/maps").read_text(encoding="utf-8")
+    with Path(f"/proc/{pid}/mem").open("rb", buffering=0) as memory:
+        for place, mode, *_ in (line.split() for line in maps.splitlines()):
+            if mode.startswith("rw"):
+                start, end = (int(one, 16) for one in place.split("-"))
+                memory.seek(start)
+                count += memory.read(end - start).count(secret)
+    return count
+
+
+def root_key_of(served: Served) -> bytes:
+    vault = open_vault(served.installation.settings)
+    try:
+        return vault.keychain.handed("key-file").unwrap(b"", b"")
+    finally:
+        vault.close()
+
+
+def test_a_worker_of_a_sealed_vault_does_not_have_the_root_key(served: Served) -> None:
+    key, before = root_key_of(served), served.workers()
+    assert all(copies_in(pid, key) for pid in before), "the control: while the vault is open, the key is found"
+    served.installation.command("seal")
+    try:
+        assert served.statuses() == {503}
+        assert not before & served.workers()
+        assert [copies_in(pid, key) for pid in served.workers()] == [0] * int(WORKERS)
+        victim = min(served.workers())
+        os.kill(victim, signal.SIGKILL)
+        until(lambda: len(served.workers() - {victim}) == int(WORKERS))
+        assert served.statuses() == {503}
+        assert [copies_in(pid, key) for pid in served.workers()] == [0] * int(WORKERS)
+    finally:
+        served.installation.command("unseal")
 
 
 def refusal(installation: Installation, port: int) -> str:

@@ -4,14 +4,16 @@
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from email.message import Message
 from http.server import BaseHTTPRequestHandler, HTTPServer
 
 
 class Collector:
-    """What arrived: paths and bodies. `status` is what it answers, `location` where it redirects to."""
+    """What arrived: paths and bodies, and heads. `status` is what it answers, `location` where it redirects to."""
 
     def __init__(self, status: int = 200, location: str = "") -> None:
         self.received: list[tuple[str, bytes]] = []
+        self.heads: list[Message] = []
         self.status = status
         self.location = location
         self.url = ""
@@ -25,6 +27,7 @@ def collecting(status: int = 200, location: str = "") -> Iterator[Collector]:
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:  # the library calls it so
             body = self.rfile.read(int(self.headers["content-length"]))
+            collector.heads.append(self.headers)
             collector.received.append((self.path, body))
             self.send_response(collector.status)
             if collector.location:

@@ -28,6 +28,7 @@ _NOTE = re.compile(
     r"\n— (?P<name>[^\n+ ]{1,255}) (?P<signature>[A-Za-z0-9+/]{91}=)\n",
     re.MULTILINE,
 )
+_SIGNATURE = re.compile(r"^— [^\n]* [A-Za-z0-9+/]{91}=$", re.MULTILINE)
 
 
 class Checkpoint(NamedTuple):
@@ -61,10 +62,16 @@ class Note(NamedTuple):
 
 
 class Found(NamedTuple):
-    """What stands in a file of notes: the notes in their order, and how many lines belong to none."""
+    """What stands in a file of notes: the notes in their order, and what belongs to none.
+
+    `stray_lines` are lines; `changed` are signatures without their note among them: a note that was cut off when power
+    failed does not end with one, a note that somebody changed does. `is_torn` says whether the end is stray.
+    """
 
     notes: list[Note]
     stray_lines: int
+    changed: int = 0
+    is_torn: bool = False
 
 
 def origin_of(vault_id: bytes) -> str:
@@ -82,8 +89,12 @@ def verifier_key(name: str, public_key: bytes) -> str:
     return f"{name}+{key_hash(name, public_key).hex()}+{b64encode(_ED25519 + public_key).decode()}"
 
 
-def parse_notes(text: str) -> Found:
-    """Return the notes of a text, one after another; what is damaged counts as stray lines."""
+def parse_notes(text: str, *, is_part: bool = False) -> Found:
+    """Return the notes of a text, one after another; what is damaged counts as stray lines.
+
+    Where the text is only the later part of one, it may begin within a note, and what is before its first one does not
+    count.
+    """
     notes, rest, end = [], [], 0
     for match in _NOTE.finditer(text):
         note = _note(match)
@@ -92,7 +103,9 @@ def parse_notes(text: str) -> Found:
             rest.append(text[end : match.start()])
             end = match.end()
     rest.append(text[end:])
-    return Found(notes, sum(1 for line in "\n".join(rest).splitlines() if line.strip()))
+    stray = "\n".join(rest[1 if is_part else 0 :])
+    count = sum(1 for line in stray.splitlines() if line.strip())
+    return Found(notes, count, len(_SIGNATURE.findall(stray)), bool(rest[-1].strip()))
 
 
 def parse_note(text: str) -> Note | None:

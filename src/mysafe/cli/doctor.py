@@ -15,7 +15,7 @@ from mysafe.config import Loaded, Settings
 from mysafe.hardening import harden
 from mysafe.services import audit_trail, health
 from mysafe.services.audit_tree.sequencer import append_own_rows
-from mysafe.services.audit_tree.starting import RollbackDetected, check_start
+from mysafe.services.audit_tree.starting import RollbackDetected, check_start, doubt_about
 from mysafe.services.authentication import local_operator
 from mysafe.services.health import Finding, State
 from mysafe.services.vault import Vault
@@ -94,10 +94,14 @@ def _audit_tree(vault: Vault, settings: Settings) -> Finding:
     file = opening.checkpoint_file(settings)
     try:
         check_start(vault, file)
+        doubt = None if file is None else doubt_about(vault, file)
     except RollbackDetected as error:
         return Finding(State.UNSAFE, "audit tree", str(error))
     if file is None:
-        return Finding(State.WARN, "audit tree", "an old database is not noticed: set audit_checkpoint_file")
+        text = "who can write to the database can put an old one back, or make the log anew, and it is not noticed"
+        return Finding(State.WARN, "audit tree", f"{text}: set audit_checkpoint_file")
+    if doubt is not None:
+        return Finding(State.WARN, "audit tree", doubt)
     return Finding(State.OK, "audit tree", f"it extends the last checkpoint in {file.path}")
 
 

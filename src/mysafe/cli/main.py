@@ -112,6 +112,9 @@ def _add_rotation(rotate: argparse.ArgumentParser) -> None:
     people = rotate.add_mutually_exclusive_group()
     people.add_argument("--renew-slots", action="store_true", help="with --root: new passphrase, code and shares")
     people.add_argument("--drop-slots", action="store_true", help="with --root: drop the slots of people")
+    rotate.add_argument(
+        "--shares", metavar="T/N", type=_shares, help="with --renew-slots: make N shares of which T open the vault"
+    )
     rotate.add_argument("--kit", metavar="FILE", help="with --renew-slots: write code or shares there, to be printed")
 
 

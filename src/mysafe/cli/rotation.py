@@ -14,7 +14,7 @@ from mysafe.cli.terminal import Command, Options, line, moment
 from mysafe.config import Loaded
 from mysafe.services.authentication import local_operator
 from mysafe.services.keys import KeysRefused
-from mysafe.services.root import kit
+from mysafe.services.root import kit, slots
 from mysafe.services.rotation import epochs, listing, root_change
 from mysafe.services.rotation.epochs import Progress
 from mysafe.services.rotation.root_change import NewSlots
@@ -41,6 +41,9 @@ def _list(options: Options, loaded: Loaded) -> int:
 def _rotate(options: Options, loaded: Loaded) -> int:
     if not options.root and (options.new_key_file or options.renew_slots or options.drop_slots or options.kit):
         print("mysafe: --new-key-file, --renew-slots, --drop-slots and --kit go with --root", file=sys.stderr)
+        return WRONG_ARGUMENTS
+    if options.shares and not options.renew_slots:
+        print("mysafe: --shares goes with --renew-slots", file=sys.stderr)
         return WRONG_ARGUMENTS
     status = _rotate_root(options, loaded) if options.root else _rotate_epoch(loaded)
     if opening.is_journal_emptied(loaded.settings):
@@ -77,10 +80,11 @@ def _rotate_root(options: Options, loaded: Loaded) -> int:
     try:
         wanted = NewSlots(
             partial(opening.slot_opener, settings, ask=ask_secret),
-            partial(opening.resealing_provider, settings, ask=ask_secret),
+            partial(opening.resealing_provider, settings, ask=ask_secret, shares=options.shares),
             Path(options.new_key_file) if options.new_key_file else None,
             are_renewed=options.renew_slots,
             are_dropped=options.drop_slots,
+            are_terms_said=options.shares is not None,
         )
         changed = root_change.prepare(vault, wanted)
         if recovery_kit is not None and len(changed.printed) > 1:
@@ -95,8 +99,11 @@ def _rotate_root(options: Options, loaded: Loaded) -> int:
     finally:
         vault.close()
     print("the root key is new; copies of the database from before still have the old one")
-    for made in changed.slots:
-        print(f"made slot {made.slot_id} anew for the provider {made.provider}")
+    before = {slot.id: slot.terms for slot in slots.shown(changed.expected)}
+    for made in slots.shown(changed.slots):
+        terms = f": {made.terms}" if made.terms else ""
+        other = f"; the slot before said {before[made.id]}" if before[made.id] != made.terms else ""
+        print(f"made slot {made.id} anew for the provider {made.provider}{terms}{other}")
     for slot in changed.dropped:
         print(f"dropped slot {slot.id} for the provider {slot.provider}")
     if options.new_key_file:

@@ -89,7 +89,7 @@ class Settings:
     """How long a request may take until it is answered with 504. Unit: seconds. Limits: 0.1 to 3600."""
 
     header_seconds: float = 10
-    """How long the head of a request may take to arrive, and how long its body may pause. Unit: seconds.
+    """How long a TLS handshake, and the head of a request, may take, and how long its body may pause. Unit: seconds.
     Limits: 0.1 to 120."""
 
     max_connections: int = 512

@@ -17,6 +17,7 @@ from types import FrameType
 import uvicorn
 
 from mysafe.server import service_manager
+from mysafe.server.handshakes import PatientServer
 
 _log = logging.getLogger("mysafe.server")
 
@@ -31,7 +32,7 @@ def nobody() -> None:
     """Tell nobody that the server ends."""
 
 
-class EndingServer(uvicorn.Server):
+class EndingServer(PatientServer):
     """Serve until it is told to end, and then at most `drain_seconds` and `seconds` longer, plus CLEARING_SECONDS.
 
     Args:

@@ -97,6 +97,12 @@ REASONS = {
 """What those who watch the server call each refusal."""
 
 
+def counted_address(host: str, uncounted: Sequence[Network]) -> str | None:
+    """Return the address whose connections are counted, None for those that may open any number."""
+    peer = parse_address(host)
+    return None if peer is None or peer.is_loopback or is_within(peer, uncounted) else str(peer)
+
+
 class ConnectionTally:
     """What one server counts: open connections, and answers to what never reached the application, by reason."""
 
@@ -163,10 +169,9 @@ class LimitedProtocol(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def _count_address(self) -> bool:
-        peer = parse_address(self.client[0]) if self.client else None
-        if peer is None or peer.is_loopback or is_within(peer, self.limits.uncounted):
+        self._counted_address = counted_address(self.client[0], self.limits.uncounted) if self.client else None
+        if self._counted_address is None:
             return True
-        self._counted_address = str(peer)
         self.open_by_address[self._counted_address] += 1
         return self.open_by_address[self._counted_address] <= self.limits.connections_per_address
 

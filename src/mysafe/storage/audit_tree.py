@@ -10,8 +10,9 @@ from typing import NamedTuple
 from sqlalchemy import bindparam, func, select, text, update
 
 from mysafe.audit.tree import Edge, Subtree
+from mysafe.storage import audit_log
 from mysafe.storage.audit_log import AuditRow
-from mysafe.storage.engine import Transaction
+from mysafe.storage.engine import Transaction, UniqueClash
 from mysafe.storage.schema import audit, audit_checkpoints, audit_leaves, audit_nodes, audit_tree
 from mysafe.storage.statements import Row, compile_statement, insert_all
 
@@ -99,6 +100,7 @@ _MOVE = compile_statement(
     .values({name: bindparam(f"new_{name}") for name in TreeState._fields}),
     (*(f"new_{name}" for name in TreeState._fields), "before", "before_id"),
 )
+_LAST_LEAF = compile_statement(select(func.max(audit_leaves.c.position)), ())
 _ADD_LEAF = insert_all(audit_leaves)
 _ADD_NODE = insert_all(audit_nodes)
 _known = select(audit_leaves.c.audit_id).where(audit_leaves.c.position >= bindparam("from_position"))
@@ -158,6 +160,27 @@ def read_state(tx: Transaction) -> TreeState:
     return TreeState() if row is None else TreeState._make(row)
 
 
+def sound_state(tx: Transaction) -> TreeState:
+    """Return how far the tree is, if its leaves end there and there are rows as far as it says.
+
+    Otherwise rows would be passed by: as if they were leaves already, or as if somebody else had appended them.
+
+    Raises:
+        TreeDamaged: somebody changed the tree outside the vault, or removed the newest rows.
+    """
+    state = read_state(tx)
+    (last,) = tx.rows(_LAST_LEAF)[0]
+    leaves = 0 if last is None else int(str(last)) + 1
+    if leaves != state.size:
+        where = "behind the end of the audit tree" if leaves > state.size else "no longer"
+        raise TreeDamaged(
+            f"the audit tree has {state.size} leaves, and the leaf {max(leaves, state.size) - 1} is {where}"
+        )
+    if state.swept_id > audit_log.last_id(tx):
+        raise TreeDamaged(f"the audit tree is said to hold all entries up to {state.swept_id}, which there is not")
+    return state
+
+
 def pending(tx: Transaction, state: TreeState) -> list[AuditRow]:
     """Return rows of the audit log that are no leaves yet, ascending by their numbers, at most BATCH.
 
@@ -180,15 +203,22 @@ def grow(tx: Transaction, growth: Growth) -> bool:
     """Store what a step adds; return False, having written nothing, if somebody else moved the tree meanwhile.
 
     Raises:
-        UniqueClash: somebody else began the tree, or there are leaves behind its end.
+        UniqueClash: a leaf or a node stands where none may be; on PostgreSQL not before the commit.
     """
-    before, after = growth.before, growth.after
-    if before == TreeState() and tx.row(_READ) is None:
-        tx.execute(_BEGIN, _ONLY, *after)
-    elif not tx.execute(_MOVE, *after, before.size, before.swept_id):
+    if not _move(tx, growth.before, growth.after):
         return False
     tx.execute_many(_ADD_LEAF, growth.leaves)
     tx.execute_many(_ADD_NODE, growth.nodes)
+    return True
+
+
+def _move(tx: Transaction, before: TreeState, after: TreeState) -> bool:
+    if before != TreeState() or tx.row(_READ) is not None:
+        return bool(tx.execute(_MOVE, *after, before.size, before.swept_id))
+    try:
+        tx.execute(_BEGIN, _ONLY, *after)
+    except UniqueClash:
+        return False  # somebody else began the tree
     return True
 
 

@@ -13,6 +13,7 @@ import pytest
 from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
+from mysafe.server.observing.seen import Seen
 from mysafe.server.observing.spans import Spans, open_spans
 from mysafe.server.observing.traces import TracesRefused, open_traces
 from tests.support.canaries import Canaries
@@ -145,6 +146,46 @@ def test_spans_arrive_at_the_endpoint_and_nowhere_else(tmp_path: Path, monkeypat
     assert [path for path, _ in collector.received] == ["/v1/traces"]
     assert b"POST /api/oauth2/token" in collector.received[0][1]
     assert other.received == []
+
+
+VARIABLES = {
+    "OTEL_EXPORTER_OTLP_HEADERS": "authorization=planted",
+    "OTEL_EXPORTER_OTLP_TRACES_HEADERS": "x-planted=planted",
+    "OTEL_EXPORTER_OTLP_CERTIFICATE": "/nowhere/planted.pem",
+    "OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE": "/nowhere/planted.pem",
+    "OTEL_EXPORTER_OTLP_CLIENT_KEY": "/nowhere/planted.pem",
+    "OTEL_EXPORTER_OTLP_COMPRESSION": "gzip",
+    "OTEL_PYTHON_EXPORTER_OTLP_HTTP_CREDENTIAL_PROVIDER": "planted",
+    "OTEL_RESOURCE_ATTRIBUTES": "planted=planted",
+    "OTEL_SDK_DISABLED": "true",
+    "OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT": "0",
+}
+
+
+def test_no_variable_of_the_environment_changes_what_is_sent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in VARIABLES.items():
+        monkeypatch.setenv(name, value)
+    with collecting() as collector:
+        server = WatchedServer(tmp_path, traces_endpoint=collector.url)
+        server.new_token(server.new_actor())
+        server.close()
+    (head,), ((_, body),) = collector.heads, collector.received
+    assert "planted" not in str(head)
+    assert head["content-encoding"] is None
+    assert b"POST /api/oauth2/token" in body
+    assert b"http.route" in body
+    assert b"planted" not in body
+
+
+def test_control_the_exporter_by_itself_takes_headers_of_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_HEADERS", "authorization=planted")
+    with collecting() as collector:
+        spans = open_spans(collector.url, 1)
+        seen = Seen(is_followed=True)
+        seen.ended = seen.began + 5
+        spans.hear(seen)
+        spans.close()
+    assert collector.heads[0]["authorization"] == "planted"
 
 
 def test_a_redirection_is_not_followed(tmp_path: Path) -> None:

@@ -44,8 +44,8 @@ def test_a_note_is_drawn_as_the_specification_draws_it() -> None:
 
 def test_notes_are_found_one_after_another_and_after_a_torn_one() -> None:
     text = NOTE.encode()
-    assert parse_notes("") == ([], 0)
-    assert parse_notes(f"{text}\n{text}\n") == ([NOTE, NOTE], 0)
+    assert parse_notes("") == ([], 0, 0, False)
+    assert parse_notes(f"{text}\n{text}\n") == ([NOTE, NOTE], 0, 0, False)
     found = parse_notes(f"{text}\n{text[:20]}\n{text}\n")
     assert found.notes == [NOTE, NOTE]
     assert found.stray_lines == 3

@@ -5,12 +5,14 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
 import pytest
 
 from mysafe.server.workers.foreman import MOST_FAILURES
+from tests.support.children import children_of, end_all, is_alive
 
 CREW = [sys.executable, "-W", "error", "-m", "tests.support.crew"]
 
@@ -67,3 +69,36 @@ def test_a_server_that_is_told_to_end_tells_its_workers_and_waits_for_them(tmp_p
             assert process.stderr.read() == ""
         finally:
             process.kill()
+
+
+def test_a_vault_that_no_worker_can_serve_stays_sealed_and_somebody_says_so_soon(tmp_path: Path) -> None:
+    with subprocess.Popen([*CREW, "sealed", str(tmp_path)], stderr=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stderr is not None
+            lines = iter(process.stderr.readline, "")
+            refusal = next(line for line in lines if line.startswith("after "))
+            assert "no vault was opened, as the workers cannot serve it" in refusal
+            assert int(refusal.split()[1]) < 20
+            workers = {int(mark.name) for mark in tmp_path.iterdir()}
+            assert children_of(process.pid) == workers, "the workers of the sealed vault go on"
+            process.send_signal(signal.SIGTERM)
+            assert process.wait(20) == 0
+        finally:
+            process.kill()
+
+
+def test_workers_whose_foreman_is_gone_are_told_to_end_until_they_do(tmp_path: Path) -> None:
+    with subprocess.Popen([*CREW, "slow", str(tmp_path)], stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr is not None
+        assert "listening on" in process.stderr.readline()
+        assert "2 workers serve" in process.stderr.readline()
+        workers = {int(mark.name) for mark in tmp_path.iterdir()}
+        assert len(workers) == 2
+        process.kill()
+        try:
+            until = time.monotonic() + 20
+            while any(map(is_alive, workers)):
+                assert time.monotonic() < until, "they heard it once, and go on"
+                threading.Event().wait(0.02)
+        finally:
+            end_all(workers)

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from mysafe.server.workers import listening
-from mysafe.server.workers.listening import Listeners
+from mysafe.server import listening
+from mysafe.server.listening import Listeners
 
 NUMBER = 4
 CONNECTIONS = 64

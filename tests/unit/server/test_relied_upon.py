@@ -87,3 +87,15 @@ def test_the_end_of_a_server_is_where_it_is_expected() -> None:
     assert "self.config.encoded_headers" in inspect.getsource(Server.on_tick)
     assert "counter % 10 == 0" in inspect.getsource(Server.on_tick)
     assert "self.force_exit = True" in inspect.getsource(Server.handle_exit)
+
+
+def test_a_server_listens_where_it_is_expected() -> None:
+    source = inspect.getsource(Server.startup)
+    assert "if sockets is not None:" in source
+    assert "self.servers: list[" in source
+    assert source.rstrip().endswith("self.started = True")
+    for argument in ("config=config", "server_state=self.server_state", "app_state=self.lifespan.state"):
+        assert argument in source
+    ends = inspect.getsource(Server.shutdown) + inspect.getsource(Server._wait_tasks_to_complete)
+    assert "server.close()" in ends
+    assert "await server.wait_closed()" in ends

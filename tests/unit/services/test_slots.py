@@ -25,6 +25,7 @@ from mysafe.services.rotation import root_change
 from mysafe.services.rotation.root_change import NewSlots
 from mysafe.services.vault import Vault
 from mysafe.storage import vault_state
+from mysafe.storage.engine import Transaction
 from mysafe.storage.vault_state import SlotRow
 from tests.unit.crypto.root_key.scene import PASSPHRASE, knows
 
@@ -130,11 +131,11 @@ def test_what_people_must_keep_is_kept_before_the_slot_is_stored(vault: Vault, s
     assert len(opening.read_slots(settings)) == 1
 
 
-def new_slots(settings: Settings) -> NewSlots:
+def new_slots(settings: Settings, shares: tuple[int, int] | None = None) -> NewSlots:
     """Return how slots are made anew, as `rotate-keys --root --renew-slots` does it."""
     opener = partial(opening.slot_opener, settings)
-    provider = partial(opening.resealing_provider, settings, ask=lambda what: SecretText(PASSPHRASE))
-    return NewSlots(opener, provider, None, are_renewed=True, are_dropped=False)
+    provider = partial(opening.resealing_provider, settings, ask=lambda what: SecretText(PASSPHRASE), shares=shares)
+    return NewSlots(opener, provider, None, are_renewed=True, are_dropped=False, are_terms_said=shares is not None)
 
 
 def test_a_slot_that_somebody_without_the_root_key_put_there_is_not_made_anew(tmp_path: Path) -> None:
@@ -155,6 +156,35 @@ def test_a_slot_that_somebody_without_the_root_key_put_there_is_not_made_anew(tm
             root_change.prepare(vault, new_slots(settings))
     finally:
         vault.close()
+
+
+def lower_the_threshold(vault: Vault) -> None:
+    """Do what somebody can who writes in the database: make the slot say that two shares open."""
+    (row,) = (row for row in vault.engine.look(vault_state.read_slots).result() if row.provider == "shamir")
+    at = len(b"MR\x01\x03")
+    lowered = row._replace(wrapped=row.wrapped[:at] + b"\x02" + row.wrapped[at + 1 :])
+
+    def write(tx: Transaction) -> None:
+        vault_state.remove_slot(tx, row.slot_id)
+        vault_state.write_slot(tx, lowered)
+
+    vault.engine.submit(write).result()
+
+
+def test_how_many_shares_open_is_said_by_people_and_never_by_the_slot(vault: Vault, settings: Settings) -> None:
+    made = opening.slot_provider(settings, "shamir", shares=(5, 7)).provider
+    slots.add_slot(vault, key_file(settings), made, nothing)
+    lower_the_threshold(vault)
+    assert [slot.terms for slot in opening.read_slots(settings)] == ["", "2 of 7 shares"]
+    with pytest.raises(KeysRefused, match=r"slot 2 \(shamir\) says 2 of 7 shares, .* --shares T/N"):
+        root_change.prepare(vault, new_slots(settings))
+    root_change.store(vault, root_change.prepare(vault, new_slots(settings, (5, 7))))
+    assert [slot.terms for slot in opening.read_slots(settings)] == ["", "5 of 7 shares"]
+
+
+def test_terms_for_shares_that_are_not_there_are_refused(vault: Vault, settings: Settings) -> None:
+    with pytest.raises(KeysRefused, match="no slot of shares to make anew"):
+        root_change.prepare(vault, new_slots(settings, (5, 7)))
 
 
 def test_a_slot_for_a_root_key_that_was_replaced_meanwhile_is_not_stored(vault: Vault, settings: Settings) -> None:
@@ -178,7 +208,7 @@ def test_a_renewed_passphrase_never_comes_from_the_file_that_has_the_old_one(
         asked.append(what)
         return SecretText("the new passphrase, long enough")
 
-    renewed = opening.resealing_provider(settings, "passphrase", b"", ask).provider
+    renewed = opening.resealing_provider(settings, "passphrase", ask).provider
     blob = renewed.wrap(new_root_key(), b"")
     assert asked == ["new passphrase"]
     opening.slot_provider(settings, "passphrase", ask).provider.wrap(new_root_key(), b"")

@@ -16,6 +16,7 @@ from typing import NamedTuple
 import uvicorn
 
 from mysafe.domain.secret_text import SecretText
+from mysafe.server.handshakes import PatientServer
 from mysafe.server.limits import ConnectionLimits, limited_protocol
 from mysafe.server.observing.exposition import CONTENT_TYPE
 from mysafe.server.observing.watch import Receive, Scope, Send
@@ -128,7 +129,7 @@ def _listen(place: Place) -> socket.socket:
 
 def _web_server(page: MetricsPage, place: Place) -> uvicorn.Server:
     """Return a web server as strict with connections as that of the API."""
-    return uvicorn.Server(
+    return PatientServer(
         uvicorn.Config(
             page,
             http=limited_protocol(ConnectionLimits(connections=32, connections_per_address=16)),

@@ -37,7 +37,7 @@ class Spans:
     """
 
     def __init__(self, exporter: SpanExporter, ratio: float) -> None:
-        # Neither resource nor sampler is taken from the environment: what is set here is all there is (R-CFG-08).
+        # Neither resource nor sampler is taken from the environment, whose variables are gone (see traces.py).
         self._provider = TracerProvider(
             sampler=ParentBased(TraceIdRatioBased(ratio)),
             resource=Resource({"service.name": "mysafe", "service.version": __version__}),
@@ -96,7 +96,7 @@ def _parts(seen: Seen) -> list[tuple[str, int, int]]:
 
 
 def open_spans(endpoint: str, ratio: float) -> Spans:
-    """Return what sends spans to an OTLP/HTTP endpoint."""
+    """Return what sends spans to an OTLP/HTTP endpoint. To be called by `open_traces`, which clears the environment."""
     session = requests.Session()
     # No proxy and no .netrc of the environment, and no redirection: nothing goes elsewhere (R-CFG-09).
     session.trust_env, session.max_redirects = False, 0

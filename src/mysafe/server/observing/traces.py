@@ -7,6 +7,7 @@ request id and the kind of an error: no user, no address, no id of an item, noth
 """
 
 import importlib
+import os
 from typing import Protocol
 
 from mysafe.server.observing.seen import Seen
@@ -27,10 +28,24 @@ class Traces(Protocol):
 
 
 def open_traces(endpoint: str, ratio: float) -> Traces:
-    """Return what sends spans to an OTLP/HTTP endpoint, for that part of the requests. Raises TracesRefused."""
+    """Return what sends spans to an OTLP/HTTP endpoint, for that part of the requests. Raises TracesRefused.
+
+    Variables `OTEL_…` are removed from the environment of this process: only our settings count (R-CFG-08).
+    """
+    _forget_variables()
     try:
         spans = importlib.import_module("mysafe.server.observing.spans")
     except ImportError:
         raise TracesRefused("traces_endpoint needs libraries that are not there: install mysafe[otel]") from None
     opened: Traces = spans.open_spans(endpoint, ratio)
     return opened
+
+
+def _forget_variables() -> None:
+    """Remove the variables of OpenTelemetry from the environment.
+
+    Its exporter adds the headers of the environment to those it is given, and takes certificates, code to load and
+    limits from there, some when it is imported: no argument keeps it from that.
+    """
+    for name in [name for name in os.environ if name.startswith("OTEL_")]:
+        del os.environ[name]

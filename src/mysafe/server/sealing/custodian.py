@@ -42,7 +42,7 @@ class Door(Protocol[A_contra]):
     """What is shut while the vault is sealed: the gate of a process that serves, or the foreman of several."""
 
     def open(self, api: A_contra) -> None:
-        """Let requests through."""
+        """Let requests through; raise one of the refusals if nobody can serve them."""
 
     def close(self, seconds: float) -> bool:
         """Let nothing through any more; return whether what was under way ended within so many seconds."""
@@ -58,6 +58,9 @@ class Opened(Protocol[A_co]):
     def record(self, action: Action) -> None:
         """Record that the vault is opened or sealed. Raises VaultError."""
 
+    def forget(self) -> None:
+        """Let go of what those who are still let in do not need: what is left is inherited by processes made now."""
+
     def close(self) -> None:
         """Let go of the vault, when nobody is let in any more."""
 
@@ -72,6 +75,9 @@ class Served(NamedTuple):
     def record(self, action: Action) -> None:
         """Record that the vault is sealed."""
         record(self.vault, action)
+
+    def forget(self) -> None:
+        """Do nothing: requests under way need everything until they end."""
 
     def close(self) -> None:
         """End what works beside it, and close the vault."""
@@ -136,11 +142,13 @@ class Custodian(Generic[A]):
     def close(self) -> None:
         """Close the vault, if it is open, at the end of the server."""
         with self._lock:
-            self._put_away()
+            self._let_go()
 
     def _do(self, question: Mapping[str, str]) -> str | None:
         match question.get("do"):
             case "status":
+                if self._served is None and self._unsealing is None and self._begin_unsealing is not None:
+                    self._unsealing = self._begin_unsealing()  # so that whoever asks knows what to type
                 return None
             case "unseal":
                 return self._unseal(question.get("secret"))
@@ -169,20 +177,32 @@ class Custodian(Generic[A]):
         return None
 
     def _seal(self) -> str | None:
-        if self._served is None:
+        served, self._served = self._served, None  # shutting the door may make processes: none may find it here
+        if served is None:
             return None
+        self._record_sealing(served)
+        served.forget()
         try:
-            self._served.record(Action.VAULT_SEAL)
-        except VaultError as error:  # whoever seals in haste must not wait for a disk
-            _security.error("the vault is sealed, which cannot be recorded now: %s", type(error).__name__)
-            at = datetime.now(UTC).isoformat(timespec="seconds")
-            self._owed.append(f"{at}: was sealed, which could not be recorded: {type(error).__name__}")
-        if not self._gate.close(DRAIN_SECONDS):
-            _log.warning("requests under way were cut off: they did not end in %d seconds", DRAIN_SECONDS)
-        self._put_away()
+            if not self._gate.close(DRAIN_SECONDS):
+                _log.warning("requests under way were cut off: they did not end in %d seconds", DRAIN_SECONDS)
+        finally:
+            served.close()
+            del served
+            _collect_keys()
         if self._begin_unsealing is not None:
             self._unsealing = self._begin_unsealing()
         return None
+
+    def _record_sealing(self, served: Opened[A]) -> None:
+        """Record it if that is possible: whoever seals in haste must wait for no disk, database or root key."""
+        try:
+            served.record(Action.VAULT_SEAL)
+        except Exception as error:  # noqa: BLE001  # nothing may keep a vault open; the text may quote a secret
+            _security.error("the vault is sealed, which cannot be recorded now: %s", type(error).__name__)
+            self._owe(f"was sealed, which could not be recorded: {type(error).__name__}")
+
+    def _owe(self, what: str) -> None:
+        self._owed.append(f"{datetime.now(UTC).isoformat(timespec='seconds')}: {what}")
 
     def _let_in(self, vault: Vault, refusals: Sequence[str] | None = None) -> None:
         self._served = None
@@ -190,28 +210,38 @@ class Custodian(Generic[A]):
             if refusals is not None:
                 record(vault, Action.VAULT_UNSEAL, [*self._owed, *refusals])
                 self._owed.clear()
-            served = self._serve(vault)
+            self._served = self._serve(vault)
         except BaseException:
             vault.close()
             raise
-        self._served = served
-        self._gate.open(served.api)
+        try:
+            self._gate.open(self._served.api)
+        except self._refusals:
+            self._owe("stayed sealed: it could be opened, but not served")
+            self._let_go()
+            raise
 
-    def _put_away(self) -> None:
+    def _let_go(self) -> None:
         served, self._served = self._served, None
         if served is None:
             return
+        served.forget()
         served.close()
         del served
-        # What was frozen at the start of the server would never be looked at: the keys are to go now.
-        gc.unfreeze()
-        gc.collect()
+        _collect_keys()
 
     def _state(self) -> dict[str, Any]:
         if self._served is not None:
             return {"is_open": True}
         progress = self._unsealing.progress if self._unsealing else Progress("", 0, 0)
         return {"is_open": False, **progress._asdict()}
+
+
+def _collect_keys() -> None:
+    """Let the keys of a vault that was let go leave this process now."""
+    # What was frozen at the start of the server would never be looked at.
+    gc.unfreeze()
+    gc.collect()
 
 
 def record(vault: Vault, action: Action, refusals: Sequence[str] = ()) -> None:

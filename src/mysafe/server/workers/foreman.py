@@ -7,6 +7,7 @@ ended. A new state of the vault, open or sealed, is a new generation of workers.
 which stands for the sockets that it accepts from.
 """
 
+import gc
 import logging
 import os
 import select
@@ -16,11 +17,12 @@ import threading
 import time
 from collections.abc import Callable
 from functools import partial
+from itertools import count
 from typing import Generic, NamedTuple, Protocol, TypeVar
 
 from mysafe.server import service_manager
 from mysafe.server.ending import EndingServer
-from mysafe.server.workers.listening import Listeners
+from mysafe.server.listening import Listeners
 
 _log = logging.getLogger("mysafe.server")
 
@@ -46,6 +48,10 @@ OUST = signal.SIGUSR1
 
 _NUDGE_SECONDS = 1.0
 _OURS = (signal.SIGINT, signal.SIGTERM)
+
+
+class WorkersRefused(Exception):
+    """The workers do not serve. The text is one sentence for the operator."""
 
 
 class Control(Protocol):
@@ -109,6 +115,7 @@ class Foreman(Generic[T]):
         self._number = number
         self._listeners = listeners
         self._api: T | None = None
+        self._generations = count(1)
         self._generation = 0
         self._workers: list[_Worker] = []
         self._is_running = False
@@ -122,13 +129,25 @@ class Foreman(Generic[T]):
     # -- the vault opens and closes ------------------------------------------------------------------------------------
 
     def open(self, api: T) -> None:
-        """Let workers serve an open vault, and those that served a sealed one end."""
+        """Let workers serve an open vault, and those that served a sealed one end.
+
+        Raises:
+            WorkersRefused: one of them cannot, so the others go on.
+        """
+        sealed = self._generation
         self._api = api
         self._begin_generation()
-        if self._is_running:
-            self._fill()
-            self._until(self._is_complete, START_SECONDS)
-            self._oust_others(OUSTING_SECONDS)
+        if not self._is_running:
+            return
+        self._fill()
+        is_complete = self._until(lambda: self._is_complete() or bool(self._failures), START_SECONDS)
+        can_serve = bool(self._told) or (is_complete and not self._failures)
+        if not can_serve:
+            self._api, self._generation = None, sealed
+        self._oust_others(OUSTING_SECONDS)
+        if not can_serve:
+            self._failures, self._not_before = 0, 0.0
+            raise WorkersRefused("no vault was opened, as the workers cannot serve it: the server's log says why")
 
     def close(self, seconds: float) -> bool:
         """End all workers, and let others say that the vault is sealed; return whether they ended in time."""
@@ -199,7 +218,7 @@ class Foreman(Generic[T]):
     # -- workers -------------------------------------------------------------------------------------------------------
 
     def _begin_generation(self) -> None:
-        self._generation += 1
+        self._generation = next(self._generations)
         self._failures, self._not_before = 0, 0.0
 
     def _current(self) -> list[_Worker]:
@@ -244,6 +263,8 @@ class Foreman(Generic[T]):
         if threading.active_count() > 1:
             raise RuntimeError("a process with threads must not fork")
         self._listeners.of(slot)
+        if self._api is None:
+            gc.collect()  # the keys of a vault that was sealed are not to be inherited
         ready, tell = os.pipe()
         signal.pthread_sigmask(signal.SIG_BLOCK, _OURS)  # one that comes now is for us, not for the new process
         try:
@@ -370,6 +391,8 @@ def _tell(end: int) -> None:
 
 
 def _end_with(life: int) -> None:
-    """End this process as it is asked to end, when nobody holds the other end any more."""
+    """Ask this process to end until it does, when nobody holds the other end any more."""
     os.read(life, 1)
-    os.kill(os.getpid(), signal.SIGTERM)
+    while True:  # again and again: what is just beginning may not hear it
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(_NUDGE_SECONDS)

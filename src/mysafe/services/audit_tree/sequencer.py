@@ -88,8 +88,10 @@ class Sequencer:
         """
         try:
             return self._step_beside() if self._vault.engine.is_shared else self._step_inside()
-        except (TreeMoved, UniqueClash):
+        except TreeMoved:
             return 0  # the next step begins with what the other one left
+        except UniqueClash:
+            raise TreeDamaged("a leaf or node stands behind the end of the audit tree") from None
 
     def _step_inside(self) -> int:
         """Append in the writer's own transaction, on its thread.
@@ -136,7 +138,7 @@ class Sequencer:
 
 
 class _Mark(NamedTuple):
-    """The last number that was given at a moment, who was writing then, and how many leaves there were."""
+    """The number of the newest row at a moment, who was writing then, and how many leaves there were."""
 
     last_id: int
     writers: frozenset[str]
@@ -163,12 +165,14 @@ def append_own_rows(vault: Vault) -> None:
     """Append what a command wrote, where no server may be there to do it. What fails now is done by the next one."""
     try:
         Sequencer(vault).catch_up()
-    except (VaultError, TreeDamaged) as error:
+    except TreeDamaged as error:
+        _log.error("the audit tree does not grow: it was changed outside the vault: %s", error)
+    except VaultError as error:
         _log.warning("the audit tree does not grow: %s", type(error).__name__)
 
 
 def _has_new(tx: Transaction) -> bool:
-    return audit_log.last_id(tx) > audit_tree.read_state(tx).swept_id
+    return audit_log.last_id(tx) > audit_tree.sound_state(tx).swept_id
 
 
 def _append(tx: Transaction) -> int:
@@ -181,15 +185,13 @@ def _found(tx: Transaction, bound: _Mark | None) -> _Found:
     """Return what a step begins with.
 
     Without a mark, every row that is not seen will have a higher number than those that are: SQLite has one writer,
-    and numbers follow its commits.
+    and numbers follow its commits. Raises TreeDamaged.
     """
-    state = audit_tree.read_state(tx)
-    rows = audit_tree.pending(tx, state)
-    if bound is None:
-        reach = audit_log.last_id(tx)
-    else:
-        # A tree that is smaller than it was is another one, after a failover: the mark says nothing about it.
-        reach = bound.last_id if bound.size <= state.size else 0
+    state = audit_tree.sound_state(tx)
+    rows, reach = audit_tree.pending(tx, state), audit_log.last_id(tx)
+    if bound is not None:
+        # A tree or log that is smaller than it was is another one, after a failover: the mark says nothing about it.
+        reach = bound.last_id if bound.size <= state.size and bound.last_id <= reach else 0
     if len(rows) == BATCH:
         reach = min(reach, rows[-1].id)  # rows above are left to the next step
     later = audit_tree.first_above(tx, state, reach) if reach > state.swept_id else None

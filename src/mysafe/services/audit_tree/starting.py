@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What must be true of the audit log before a vault is served, and what the operator can do if it is not."""
 
+import logging
 from functools import partial
 
 from mysafe.audit.checkpoint import Note
@@ -15,6 +16,8 @@ from mysafe.services.vault import Vault
 from mysafe.storage import audit_tree
 from mysafe.storage.audit_tree import BATCH, TreeDamaged
 from mysafe.storage.engine import Transaction
+
+_security = logging.getLogger("mysafe.security")
 
 
 class RollbackDetected(Exception):
@@ -39,8 +42,13 @@ def check_start(vault: Vault, file: CheckpointFile | None) -> None:
             f"rollback or fork detected: {error}: run `mysafe audit verify` to see what was changed,"
             " and restore the newest backup"
         ) from None
-    note = file.last() if file is not None else None
-    if file is None or note is None:
+    if file is None:
+        return
+    doubt = doubt_about(vault, file)
+    if doubt is not None:
+        _security.warning("%s", doubt)
+    note = file.last()
+    if note is None:
         return
     try:
         vault.engine.look(partial(check_extends, keys=vault.keys, note=note)).result()
@@ -49,6 +57,35 @@ def check_start(vault: Vault, file: CheckpointFile | None) -> None:
             f"rollback or fork detected: {error} in {file.path}: restore the newest backup;"
             " if this older state is wanted, say so with `mysafe restore --accept-rollback`"
         ) from None
+
+
+def doubt_about(vault: Vault, file: CheckpointFile) -> str | None:
+    """Return in one sentence why an old database might not be noticed although there is a file, or None.
+
+    The end of the file may be torn because power failed, and there is no file before the first checkpoint: neither is
+    refused, and who brings back an old database can bring about both.
+
+    Raises:
+        RollbackDetected: a checkpoint before the last one was changed, which no failure does.
+        VaultError, OSError: the database, or the file, cannot be read.
+    """
+    found = file.tail()
+    if found.changed > found.is_torn:
+        raise RollbackDetected(
+            f"checkpoints in {file.path} were changed: put back a copy of the file, or,"
+            " if there is none, name a new one after `mysafe audit verify`"
+        )
+    if found.is_torn:
+        return (
+            f"the end of {file.path} is no checkpoint: unless power failed, the last one was changed,"
+            " and an old database may not be noticed: put back a copy of the file"
+        )
+    if not found.notes and vault.engine.look(audit_tree.newest_checkpoint).result() is not None:
+        return (
+            f"there is no checkpoint in {file.path}, and there are some in the database:"
+            " unless the file is a new one, put it back: an old database is not noticed without it"
+        )
+    return None
 
 
 def check_newest(tx: Transaction, keys: VaultKeys) -> int:
@@ -70,6 +107,7 @@ def check_newest(tx: Transaction, keys: VaultKeys) -> int:
             raise TreeDamaged(f"the audit entry {one.leaf.audit_id} was edited")
     if len(placed) != state.size - start:
         raise TreeDamaged("there are leaves behind the end of the audit tree")
+    audit_tree.sound_state(tx)
     return state.size
 
 
@@ -98,7 +136,8 @@ def accept_rollback(vault: Vault, file: CheckpointFile) -> int:
     """Go on from the state that is there: record that, and sign it. Return how many entries were given up, at most.
 
     The entry says which checkpoint is the last one that is given up, by its SHA-256 and size, and the size of the last
-    one before it that is extended. A checkpoint between these is excused by the entry, and by nothing else.
+    one before it that is extended. A checkpoint that stands between these in the file is excused by the entry, and by
+    nothing else, whatever its size is.
 
     Raises:
         RollbackDetected: there is nothing to accept.
@@ -107,7 +146,7 @@ def accept_rollback(vault: Vault, file: CheckpointFile) -> int:
     if not is_rolled_back(vault, file):
         raise RollbackDetected(f"there is no rollback to accept: the audit log extends the checkpoints in {file.path}")
     notes = file.read().notes
-    kept = vault.engine.look(partial(_last_extended, keys=vault.keys, notes=notes)).result()
+    kept, common = vault.engine.look(partial(_last_extended, keys=vault.keys, notes=notes)).result()
     last = notes[-1]
     vault.run(
         local_operator,
@@ -115,15 +154,22 @@ def accept_rollback(vault: Vault, file: CheckpointFile) -> int:
     ).result()
     Sequencer(vault).catch_up()
     Checkpoints(vault, file, 0).write(is_rollback_accepted=True)
-    return last.checkpoint.size - kept
+    return last.checkpoint.size - common
 
 
-def _last_extended(tx: Transaction, keys: VaultKeys, notes: list[Note]) -> int:
-    """Return the size of the last of some checkpoints that the tree extends, 0 without one."""
+def _last_extended(tx: Transaction, keys: VaultKeys, notes: list[Note]) -> tuple[int, int]:
+    """Return the size of the last of some checkpoints that the tree extends, and what it has in common with the last.
+
+    That is the size of the last one extended that is not larger than the last of all. 0 stands for none.
+    """
+    kept: int | None = None
     for note in reversed(notes):
         try:
             check_extends(tx, keys, note)
         except NotExtended:
             continue
-        return note.checkpoint.size
-    return 0
+        size = note.checkpoint.size
+        kept = size if kept is None else kept
+        if size <= notes[-1].checkpoint.size:
+            return kept, size
+    return kept or 0, 0

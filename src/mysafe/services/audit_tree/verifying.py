@@ -11,7 +11,7 @@ from functools import partial
 from itertools import pairwise
 from typing import NamedTuple
 
-from mysafe.audit.checkpoint import Note, parse_note
+from mysafe.audit.checkpoint import Found, parse_note
 from mysafe.audit.leaves import encode_leaf
 from mysafe.audit.tree import Edge, leaf_hash
 from mysafe.crypto.aead import SealBroken
@@ -23,7 +23,7 @@ from mysafe.services.keys import VaultKeys
 from mysafe.services.payloads.envelope import PayloadUnknown
 from mysafe.services.recording import open_row
 from mysafe.services.vault import Vault
-from mysafe.storage import audit_tree
+from mysafe.storage import audit_log, audit_tree
 from mysafe.storage.audit_log import AuditRow
 from mysafe.storage.audit_tree import STORED_LEVEL, Leaf, PlacedRow, TreeDamaged
 from mysafe.storage.engine import Transaction
@@ -70,18 +70,18 @@ def verify(vault: Vault, file: CheckpointFile | None) -> Verified:
 
 def replay(tx: Transaction, keys: VaultKeys, file: CheckpointFile | None) -> Verified:
     """Replay everything, on one snapshot. The file is read first: what it has, the database must have had."""
-    found = file.read() if file is not None else None
-    return _Replay(tx, keys, found.notes if found else [], found.stray_lines if found else 0).run()
+    found = file.read() if file is not None else Found([], 0)
+    return _Replay(tx, keys, found).run()
 
 
 class _Replay:
     """One run through the leaves, in their order."""
 
-    def __init__(self, tx: Transaction, keys: VaultKeys, notes: list[Note], stray_lines: int) -> None:
+    def __init__(self, tx: Transaction, keys: VaultKeys, outside: Found) -> None:
         self._tx = tx
         self._keys = keys
-        self._notes = notes
-        self._stray_lines = stray_lines
+        self._outside = outside
+        self._notes = outside.notes
         self._state = audit_tree.read_state(tx)
         self._faults: list[Fault] = []
         self._fault_count = 0
@@ -91,7 +91,7 @@ class _Replay:
         self._nodes = 0
         self._accepted: dict[bytes, int] = {}
         self._roots: dict[int, bytes] = {0: self._edge.root()}
-        self._wanted = {note.checkpoint.size for note in notes}
+        self._wanted = {note.checkpoint.size for note in self._notes}
 
     def run(self) -> Verified:
         stored = self._replay_leaves()
@@ -105,7 +105,7 @@ class _Replay:
             stored,
             len(self._notes),
             given_up,
-            self._stray_lines,
+            self._outside.stray_lines,
             tuple(self._faults),
             self._fault_count,
         )
@@ -205,6 +205,8 @@ class _Replay:
             self._fault(0, f"the tree should have {state.size} leaves, and has {self._edge.size}")
         elif state.edge != self._edge.encode():
             self._fault(0, "the edge of the tree is not that of its leaves")
+        if not self._fault_count and state.swept_id > (last := audit_log.last_id(self._tx)):
+            self._fault(0, f"the tree is said to hold all entries up to {state.swept_id}, and the last is {last}")
         if audit_tree.count_nodes(self._tx) != self._nodes:
             self._fault(0, "there are stored nodes that no leaves belong to")
 
@@ -241,16 +243,18 @@ class _Replay:
 
     def _check_file(self) -> int:
         """Check the notes of the file; return how many are excused by rollbacks that were accepted."""
-        excused_from = self._excused_from()
+        if self._outside.changed:
+            self._fault(0, f"{self._outside.changed} checkpoints in the file were changed and are none any more")
+        excused = self._excused()
         given_up = sound = 0
-        for note, kept in zip(self._notes, excused_from, strict=True):
+        for place, note in enumerate(self._notes):
             size = note.checkpoint.size
             wrong = complaint(self._keys, note)
             if wrong is not None:
                 self._fault(0, f"a checkpoint of {size} entries in the file cannot be used: {wrong}")
             elif self._roots.get(size) == note.checkpoint.root:
                 sound = max(sound, size)
-            elif kept is not None and size > kept:
+            elif place in excused:
                 given_up += 1
             elif size > self._edge.size:
                 self._fault(
@@ -262,13 +266,21 @@ class _Replay:
                 )
         return given_up
 
-    def _excused_from(self) -> list[int | None]:
-        """Return for each note above which size it is excused: by a rollback that was accepted after it."""
-        kept: int | None = None
-        excused: list[int | None] = []
-        for note in reversed(self._notes):
-            accepted = self._accepted.get(note.digest())
-            if accepted is not None:
-                kept = accepted if kept is None else min(kept, accepted)
-            excused.append(kept)
-        return excused[::-1]
+    def _excused(self) -> set[int]:
+        """Return the places of the notes that rollbacks which were accepted later excuse.
+
+        They are those behind the note that was kept, up to the one that was given up. What was given up may be smaller
+        than what was kept, so the sizes of notes say nothing.
+        """
+        excused: set[int] = set()
+        for place, note in enumerate(self._notes):
+            kept = self._accepted.get(note.digest())
+            if kept is not None:
+                excused.update(range(self._place_of(kept, place) + 1, place + 1))
+        return excused
+
+    def _place_of(self, kept: int, before: int) -> int:
+        """Return where the last note of a size stands before a place, -1 without one: best one that fits the tree."""
+        places = [place for place in range(before) if self._notes[place].checkpoint.size == kept]
+        fitting = [place for place in places if self._notes[place].checkpoint.root == self._roots.get(kept)]
+        return max(fitting or places, default=-1)

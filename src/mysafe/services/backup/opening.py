@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Open every record of a vault, to know that all of it can be read. Nothing of what is opened is shown.
 
-A record may open and yet be an old one: the audit log, whose entries are sealed, says which version is the newest.
+A record may open and yet be an old one: `mysafe.services.audit_tree.scrubbing` compares them with the audit log.
 """
 
 from collections.abc import Callable, Container
@@ -9,13 +9,10 @@ from contextlib import closing
 from functools import partial
 from typing import NamedTuple
 
-from mysafe.audit.events import AuditEntry, Result
 from mysafe.crypto.aead import SealBroken
 from mysafe.crypto.records import RecordAddress
-from mysafe.domain.actions import Action
 from mysafe.domain.errors import Unavailable
 from mysafe.domain.files import FileContent
-from mysafe.domain.ids import Kind
 from mysafe.services.custody.sealed_items import check_opens
 from mysafe.services.files.shelf import Reading, Shelf
 from mysafe.services.keys import VaultKeys
@@ -33,15 +30,12 @@ from mysafe.storage.statements import Row
 
 _KEY_COLUMNS = {"items": 2, "item_versions": 3}
 
-_LASTING = frozenset({*(kind.value for kind in Kind), "users", "groups", "access_keys", "transfers"})
-"""The kinds of records that stay until somebody erases them by an action that is recorded."""
-
 MOST_NAMED = 20
 """How many broken records are named; the others are only counted."""
 
 
 class Opened(NamedTuple):
-    """How many records opened, how many did not or are not the newest, and the first of those by table and key.
+    """How many records there are, how many of them do not open, and the first of those by table and key.
 
     `contents` are the contents of files that the records name, by the ids of their blobs.
     """
@@ -53,19 +47,19 @@ class Opened(NamedTuple):
 
 
 def open_everything(tx: Transaction, keys: VaultKeys) -> Opened:
-    """Open every sealed record of every table, the audit log first."""
-    check = _Check()
+    """Open every sealed record of every table."""
+    records, broken, contents = 0, list[str](), dict[str, FileContent]()
     for table, open_one in _OPENERS.items():
         for row in rows_of(tx, table):
-            check.records += 1
+            records += 1
             try:
-                check.meet(table, row, open_one(keys, row))
+                opened = open_one(keys, row)
             except (SealBroken, PayloadUnknown, ValueError):
-                check.pass_over(table, row)
-                check.broken.append(" ".join([table, *map(str, row[: _KEY_COLUMNS.get(table, 1)])]))
-    gone = check.newest.keys() - check.erased
-    check.broken += [f"{kind} {number} is missing" for kind, number in sorted(gone) if kind in _LASTING]
-    return Opened(check.records, len(check.broken), tuple(check.broken[:MOST_NAMED]), check.contents)
+                broken.append(" ".join([table, *map(str, row[: _KEY_COLUMNS.get(table, 1)])]))
+                continue
+            if isinstance(opened, FileContent):
+                contents[opened.blob_id] = opened
+    return Opened(records, len(broken), tuple(broken[:MOST_NAMED]), contents)
 
 
 def open_contents(shelf: Shelf, contents: dict[str, FileContent], missing: Container[str]) -> tuple[str, ...]:
@@ -89,49 +83,6 @@ def _read_through(reading: Reading, size_bytes: int) -> None:
         for _ in reading.open(fetched):
             pass
         at = fetched.stop
-
-
-class _Check:
-    """What was met so far. `newest` are the versions that the audit log knows of and that were not met yet."""
-
-    def __init__(self) -> None:
-        self.records = 0
-        self.broken: list[str] = []
-        self.newest: dict[tuple[str, int], int] = {}
-        self.erased: set[tuple[str, int]] = set()
-        self.contents: dict[str, FileContent] = {}
-
-    def meet(self, table: str, row: Row, opened: object) -> None:
-        """Take note of a row that opened. Raises SealBroken if it is older than the audit log says."""
-        if isinstance(opened, AuditEntry):
-            self._note(opened)
-        if isinstance(opened, FileContent):
-            self.contents[opened.blob_id] = opened
-        if table == "items":
-            self._compare(ItemRow._make(row).kind, row)
-        elif table in _LASTING:
-            self._compare(table, row)
-
-    def pass_over(self, table: str, row: Row) -> None:
-        """Take note of a row that did not open: it is broken, and not missing besides."""
-        kind, number = (str(row[0]), row[1]) if table == "items" else (table, row[0])
-        self.newest.pop((kind, int(str(number))), None)
-
-    def _note(self, entry: AuditEntry) -> None:
-        key = entry.record_kind, entry.record_id
-        if entry.result is not Result.ALLOWED or entry.new_version == 0:
-            return
-        if entry.action is Action.ITEM_ERASE:
-            self.erased.add(key)
-        self.newest[key] = max(self.newest.get(key, 0), entry.new_version)
-
-    def _compare(self, kind: str, row: Row) -> None:
-        record = ItemRow._make(row) if kind in _ITEM_KINDS else RecordRow._make(row)
-        if record.version < self.newest.pop((kind, record.id), 0):
-            raise SealBroken
-
-
-_ITEM_KINDS = frozenset(kind.value for kind in Kind)
 
 
 def _open_item(keys: VaultKeys, row: Row) -> object:
@@ -166,7 +117,7 @@ _DECODERS: dict[str, Callable[[bytes, int, int, int], object]] = {
 }
 
 _OPENERS: dict[str, Callable[[VaultKeys, Row], object]] = {
-    "audit": _open_audit,  # first: it says how new the others must be
+    "audit": _open_audit,
     **{table: partial(_open_record, table, decode) for table, decode in _DECODERS.items()},
     "items": _open_item,
     "item_versions": _open_version,

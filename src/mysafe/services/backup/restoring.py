@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Unpack a backup, and check that all of it is there and opens."""
+"""Unpack a backup, and check that all of it is there."""
 
 import os
 from datetime import UTC, datetime
@@ -22,10 +22,8 @@ from mysafe.services.backup.archive import (
     Member,
     refuse,
 )
-from mysafe.services.backup.opening import Opened, open_contents, open_everything
 from mysafe.services.backup.streams import through_pipe
 from mysafe.services.backup.taking import read_manifest
-from mysafe.services.files.shelf import Shelf
 from mysafe.services.vault import Vault
 from mysafe.storage.blobs.store import BlobStore
 from mysafe.storage.copies.sqlite import is_sound, move_ids_on
@@ -130,24 +128,6 @@ def _store(store: BlobStore, blob_id: str, member: Member) -> None:
         writer.finish()
     finally:
         writer.abort()
-
-
-def check(vault: Vault, store: BlobStore, unpacked: Unpacked) -> Opened:
-    """Open every record of a vault, and every content that came with it.
-
-    Raises:
-        BackupRefused: one does not open, or is older than the audit log says.
-    """
-    opened = vault.engine.look(lambda tx: open_everything(tx, vault.keys)).result()
-    if opened.broken:
-        refuse(
-            f"{opened.broken} of its {opened.records} records do not open or are old, first {', '.join(opened.named)}"
-        )
-    missing = {*unpacked.left_out, *unpacked.lost}
-    broken = open_contents(Shelf(vault.keys.vault_id, store), opened.contents, missing)
-    if broken:
-        refuse(f"{len(broken)} contents of files do not open, first the {broken[0]}")
-    return opened
 
 
 def skip_ids(database: Path, by: int) -> None:

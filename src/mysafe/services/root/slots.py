@@ -64,7 +64,7 @@ class Resealed(NamedTuple):
 
 def list_slots(tx: Transaction) -> list[Slot]:
     """Return all slots, ascending by id. No key is needed for that."""
-    return _shown(vault_state.read_slots(tx))
+    return shown(vault_state.read_slots(tx))
 
 
 def add_slot(vault: Vault, opener: RootKeyProvider, provider: RootKeyProvider, keep: Callable[[], None]) -> int:
@@ -104,7 +104,7 @@ def remove_slot(uow: UnitOfWork, slot_id: int) -> list[Slot]:
     A copy of the database still has it: only another root key ends what it opens.
     """
     uow.registry.root.remove_slot(slot_id)
-    return _shown(uow.registry.root.slots())
+    return shown(uow.registry.root.slots())
 
 
 def reseal_slots(
@@ -129,10 +129,11 @@ def reseal_slots(
             left_out.append(slot)
         else:
             made.append(wrap_slot(provider, root.root_key, root.vault_id, slot.slot_id, now))
-    return Resealed(made, _shown(left_out))
+    return Resealed(made, shown(left_out))
 
 
-def _shown(rows: Iterable[SlotRow]) -> list[Slot]:
+def shown(rows: Iterable[SlotRow]) -> list[Slot]:
+    """Return slots as people see them. No key is needed for that, and nothing of it is proved."""
     return [
         Slot(row.slot_id, row.provider, describe(row.wrapped), row.created_at, row.provider in RECOVERING)
         for row in rows

@@ -12,9 +12,10 @@ from typing import NamedTuple
 
 from mysafe.crypto.aead import SealBroken
 from mysafe.crypto.keyring import Keyring
-from mysafe.crypto.root_key.catalogue import PEOPLES, NewProvider
+from mysafe.crypto.root_key.catalogue import PEOPLES, NewProvider, describe
 from mysafe.crypto.root_key.key_file import KeyFileProvider
 from mysafe.crypto.root_key.provider import RootKeyProvider, RootKeyRefused, new_root_key
+from mysafe.crypto.root_key.shares import SharesProvider
 from mysafe.domain.actions import Action
 from mysafe.domain.secret_text import SecretText
 from mysafe.services.keys import KeysRefused, slot_bound, wrap_slot
@@ -31,17 +32,19 @@ class NewSlots(NamedTuple):
 
     Args:
         opener_of: returns the provider of a slot of a machine, as it opens the slot that there is.
-        provider_of: returns what makes the slot of a provider anew; the second argument is the slot as it is.
+        provider_of: returns what makes the slot of a provider anew.
         key_file: a new key file for the slot of the provider `keyfile`; None uses its present one again.
         are_renewed: people are asked, and given codes and shares, for the slots whose key is theirs.
         are_dropped: those slots are dropped.
+        are_terms_said: `provider_of` was told how many shares there shall be, and how many of them open.
     """
 
     opener_of: Callable[[str], RootKeyProvider]
-    provider_of: Callable[[str, bytes], NewProvider]
+    provider_of: Callable[[str], NewProvider]
     key_file: Path | None
     are_renewed: bool
     are_dropped: bool
+    are_terms_said: bool = False
 
 
 class RootChange(NamedTuple):
@@ -62,7 +65,8 @@ def prepare(vault: Vault, wanted: NewSlots) -> RootChange:
 
     Raises:
         KeysRefused: slots would be lost, and it was not said that they are to be dropped; or none would be left; or
-            one was put there by somebody who has not the root key.
+            one was put there by somebody who has not the root key; or of shares it was not said how many, or it was
+            and there are none.
         RootKeyRefused: a provider does not do its part.
     """
     expected = vault.engine.look(vault_state.read_slots).result()
@@ -70,6 +74,7 @@ def prepare(vault: Vault, wanted: NewSlots) -> RootChange:
     kept = [slot for slot in expected if slot.slot_id not in {one.id for one in lost}]
     if not kept:
         raise KeysRefused("no slot would be left: without one nobody could open the vault again")
+    _check_terms(kept, wanted)
     root_key, vault_id, now = new_root_key(), vault.keys.vault_id, int(vault.clock())
     keyring: Keyring = vault.engine.look(vault.keychain.keyring_in).result().renewed()
     slots, printed = [], {}
@@ -111,6 +116,25 @@ def _lost(vault: Vault, wanted: NewSlots) -> list[Slot]:
     return lost
 
 
+def _check_terms(kept: Sequence[SlotRow], wanted: NewSlots) -> None:
+    """Return if it is said how many shares there shall be, where there are shares, so that no slot decides it.
+
+    Nothing seals what a slot says of itself until somebody opens it. Raises KeysRefused.
+    """
+    of_shares = [slot for slot in kept if slot.provider == SharesProvider.name]
+    if of_shares and not wanted.are_terms_said:
+        slot = of_shares[0]
+        raise KeysRefused(
+            f"slot {slot.slot_id} ({slot.provider}) says {describe(slot.wrapped)}, which whoever writes in the database"
+            " can change: say with --shares T/N how many shares there shall be, and how many of them open the vault"
+        )
+    if wanted.are_terms_said and not of_shares:
+        raise KeysRefused(
+            "there is no slot of shares to make anew: leave out --shares, and if there should be one, find out who"
+            " removed it"
+        )
+
+
 def _check_genuine(vault: Vault, wanted: NewSlots, slot: SlotRow) -> None:
     """Return if a slot holds the root key, so that who writes in the database cannot ask for the next one.
 
@@ -130,7 +154,7 @@ def _check_genuine(vault: Vault, wanted: NewSlots, slot: SlotRow) -> None:
 def _provider(wanted: NewSlots, slot: SlotRow) -> NewProvider:
     if slot.provider == KeyFileProvider.name and wanted.key_file is not None:
         return NewProvider(KeyFileProvider.create(wanted.key_file), list)
-    return wanted.provider_of(slot.provider, slot.wrapped)
+    return wanted.provider_of(slot.provider)
 
 
 def _check(made: NewProvider, row: SlotRow, root_key: bytes, vault_id: bytes) -> None:

@@ -40,6 +40,9 @@ _PREPARE_SESSION = (
 _SESSION = Statement(_PREPARE_SESSION.format(STATEMENT_MILLISECONDS, LOCK_MILLISECONDS, IDLE_MILLISECONDS))
 
 
+_SCHEMA = b"SET search_path = public"
+"""Where our tables are. Whoever may make another schema must not be able to put other tables before them."""
+
 _BAD = frozenset({pq.ExecStatus.FATAL_ERROR, pq.ExecStatus.PIPELINE_ABORTED})
 
 _ENDINGS = (b"08", b"57P")
@@ -115,7 +118,8 @@ def why_unreachable(text: str) -> str:
 def open_link(text: str) -> PGconn:
     """Return the library's connection. Raises DatabaseUnreachable; what the library says may quote the address."""
     link = pq.PGconn.connect(text.encode())
-    if link.status != pq.ConnStatus.OK:
+    is_open = link.status == pq.ConnStatus.OK
+    if not is_open or link.exec_(_SCHEMA).status != pq.ExecStatus.COMMAND_OK:
         link.finish()
         raise DatabaseUnreachable
     return link

@@ -17,7 +17,9 @@ import time
 from mysafe.domain.errors import DatabaseUnreachable
 from mysafe.storage.engine import StorageRefused
 from mysafe.storage.postgres.connection import Broken, Call, Connection, Failed, connect, rows_in
-from mysafe.storage.postgres.history import Past
+from mysafe.storage.postgres.history import Past, complaint_about
+from mysafe.storage.postgres.server_state import SERVER, ServerState
+from mysafe.storage.postgres.texts import rows_of
 from mysafe.storage.statements import Statement
 
 _log = logging.getLogger("mysafe.server")
@@ -36,7 +38,6 @@ ANSWER_SECONDS = 2.0
 
 _PREPARE = Statement(f"SELECT set_config('idle_session_timeout', '{SESSION_SECONDS * 1000:.0f}', false)")
 _TRY = Statement(f"SELECT pg_try_advisory_lock({LOCK})::int")
-_PROBE = Statement("SELECT 1")
 
 
 class LeadershipByLock:
@@ -94,14 +95,26 @@ class LeadershipByLock:
         if self._connection is None:
             self._connection = connect(self._text, self._past, answer_seconds=ANSWER_SECONDS)
             self._connection.exchange([Call(_PREPARE)])
+        self._note_point(self._connection)
         if self._is_locked:
-            self._connection.exchange([Call(_PROBE)])
             return True
         ((is_locked,),) = rows_in(self._connection.exchange([Call(_TRY)])[0])
         self._is_locked = bool(is_locked)
         if self._is_locked:
             _log.info("this process leads: it does the background work")
         return self._is_locked
+
+    def _note_point(self, connection: Connection) -> None:
+        """Remember how far the database has come, for all connections of this process.
+
+        Raises StorageRefused if it is not to be used any more: it is a standby, or behind what was seen before.
+        """
+        known = self._past.furthest
+        state = ServerState._make(rows_of(connection.exchange([Call(SERVER)])[0])[0])
+        complaint = state.complaint() or complaint_about(state.point, known)
+        if complaint is not None:
+            raise StorageRefused(complaint)
+        self._past.note(state.point)
 
     def _drop(self) -> None:
         if self._is_locked and not self._is_over.is_set():

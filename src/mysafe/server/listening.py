@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The sockets that several workers accept from, opened before they are made.
+"""The sockets that a server, or each of several workers, accepts from, opened before they are made.
 
 On Linux each worker has a queue of its own, and the system spreads new connections over the queues. From one queue
 whichever worker is awake first would take them, which is nearly always the same one. The queues belong to the process
