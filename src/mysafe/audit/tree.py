@@ -54,15 +54,16 @@ class Edge:
         self.size = size
         self._hashes = [hashes[at : at + HASH_BYTES] for at in range(0, len(hashes), HASH_BYTES)]
 
-    def add(self, leaf: bytes) -> list[Subtree]:
-        """Append the hash of a leaf, and return the subtrees of level 1 and more that it makes complete."""
+    def add(self, leaf: bytes, least_level: int = 1) -> list[Subtree]:
+        """Append the hash of a leaf, and return the subtrees of a level or more that it makes complete."""
         made: list[Subtree] = []
-        level, full = 0, self.size
+        level, full, hashes = 0, self.size, self._hashes
         while full & 1:
             full >>= 1
             level += 1
-            leaf = node_hash(self._hashes.pop(), leaf)
-            made.append(Subtree(level, full, leaf))
+            leaf = node_hash(hashes.pop(), leaf)
+            if level >= least_level:
+                made.append(Subtree(level, full, leaf))
         self._hashes.append(leaf)
         self.size += 1
         return made

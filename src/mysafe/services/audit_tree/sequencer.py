@@ -211,7 +211,7 @@ def _growth(found: _Found) -> Growth:
     for row in rows:
         leaf = Leaf(edge.size, row.id, leaf_hash(encode_leaf(row)))
         leaves.append(leaf)
-        nodes += (made for made in edge.add(leaf.hash) if made.level >= STORED_LEVEL)
+        nodes += edge.add(leaf.hash, STORED_LEVEL)
     after = TreeState(edge.size, state.swept_id, state.swept_size, edge.encode())
     if reach > state.swept_id:
         above = next((leaf.position for leaf in leaves if leaf.audit_id > reach), edge.size)

@@ -173,7 +173,7 @@ class _Replay:
 
     def _check_nodes(self, leaf: Leaf) -> int:
         """Add a leaf to the replayed tree; compare stored nodes that it makes complete, and return how many."""
-        made = [node for node in self._edge.add(leaf.hash) if node.level >= STORED_LEVEL]
+        made = self._edge.add(leaf.hash, STORED_LEVEL)
         for node in made:
             try:
                 is_same = audit_tree.subtree(self._tx, node.level, node.number) == node.hash
