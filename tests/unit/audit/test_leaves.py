@@ -37,7 +37,7 @@ def reference(row: Sequence[int | str | bytes]) -> bytes:
     encoded = b"\0\0\0\x0emysafe/audit/1"
     for value in row:
         number = value.to_bytes(8, "big", signed=True) if isinstance(value, int) else value
-        content = number.encode() if isinstance(number, str) else number
+        content = number.encode("utf-8", "surrogatepass") if isinstance(number, str) else number
         encoded += len(content).to_bytes(4, "big") + content
     return encoded
 
