@@ -102,11 +102,11 @@ test-pg: $(VENV)/.dev ## as test, but on a private PostgreSQL server (T=path, AR
 
 # Everything but what opens no database, or none but SQLite: architecture, deploy, leak, vectors and a part of unit.
 # Two lanes, each with a server of its own: one alone waits for its disk most of the time.
-check-pg: T := tests/postgres tests/audit tests/sign_in tests/e2e tests/fault tests/property tests/unit/services tests/unit/storage \
+check-pg: T := tests/postgres tests/audit tests/sign_in tests/fault tests/property tests/unit/services tests/unit/storage \
 	tests/unit/test_app.py
 check-pg: $(VENV)/.dev ## as check runs it: whatever opens a database
 	@log=$$(mktemp) && trap 'rm -f "$$log"' EXIT; \
-		$(PY) tools/private_postgres.py $(PY) -m pytest $(ARGS) tests/contract >"$$log" 2>&1 & other=$$!; \
+		$(PY) tools/private_postgres.py $(PY) -m pytest $(ARGS) tests/contract tests/e2e >"$$log" 2>&1 & other=$$!; \
 		$(PY) tools/private_postgres.py $(PY) -m pytest $(ARGS) $(T); mine=$$?; \
 		wait $$other; its=$$?; cat "$$log"; [ $$mine = 0 ] && [ $$its = 0 ]
 
