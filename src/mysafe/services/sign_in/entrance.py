@@ -86,7 +86,7 @@ def entering(entrance: Entrance) -> Identify:
 
 def enter(uow: UnitOfWork, entrance: Entrance) -> Entered:
     """Make a session for the actor. It is complete if no second factor is asked for."""
-    user = _myself(uow)
+    user = myself(uow)
     is_complete = not is_wanted(uow.principals.factors_of(user.id))
     if is_complete:
         uow.registry.sign_in.forget_tries(entrance.attempt.username)
@@ -165,7 +165,8 @@ def prove(uow: UnitOfWork, token: SecretText) -> WebSession:
     )
 
 
-def _myself(uow: UnitOfWork) -> User:
+def myself(uow: UnitOfWork) -> User:
+    """Return the actor as a user. Raises NotAuthenticated."""
     user = uow.principals.user(uow.actor.user_id)
     if user is None:
         raise NotAuthenticated(was_sent=True)

@@ -9,13 +9,13 @@ from typing import NamedTuple
 
 from mysafe.crypto.totp import STEP_SECONDS, totp_code
 from mysafe.domain.actions import Action
-from mysafe.domain.errors import NotAuthenticated, NotFound, WrongPassword, WrongState
+from mysafe.domain.errors import NotFound, WrongPassword, WrongState
 from mysafe.domain.ids import FactorId
 from mysafe.domain.principals import User
 from mysafe.domain.secret_text import SecretText
 from mysafe.domain.sign_in import RECOVERY_CODES, Factor, FactorKind
 from mysafe.services.payloads import sign_in as payloads
-from mysafe.services.sign_in.entrance import Entered, new_session, session_of
+from mysafe.services.sign_in.entrance import Entered, myself, new_session, session_of
 from mysafe.services.unit_of_work import UnitOfWork
 
 SEED_CHARACTERS = 32
@@ -38,7 +38,7 @@ def enrol(uow: UnitOfWork) -> Enrolment:
 
     Raises WrongState if there is a confirmed one: it must be removed first.
     """
-    user = _myself(uow)
+    user = myself(uow)
     if _factor(uow, FactorKind.TOTP, is_confirmed=True) is not None:
         raise WrongState("there is a second factor")
     seed = SecretText("".join(secrets.choice(_ALPHABET) for _ in range(SEED_CHARACTERS)))
@@ -54,7 +54,7 @@ def confirm(uow: UnitOfWork, code: str) -> list[SecretText]:
         NotFound: no seed was shown, or it is confirmed already.
         WrongPassword: the code is not that of the seed.
     """
-    user = _myself(uow)
+    user = myself(uow)
     factor = _factor(uow, FactorKind.TOTP, is_confirmed=False)
     if factor is None:
         raise NotFound("second factor")
@@ -68,7 +68,7 @@ def confirm(uow: UnitOfWork, code: str) -> list[SecretText]:
 
 def renew_codes(uow: UnitOfWork, user: User | None = None) -> list[SecretText]:
     """Return new recovery codes for the actor, shown once; the ones before are good no more."""
-    user = user or _myself(uow)
+    user = user or myself(uow)
     codes = [
         SecretText("".join(secrets.choice(_ALPHABET) for _ in range(_CODE_CHARACTERS))) for _ in range(RECOVERY_CODES)
     ]
@@ -80,7 +80,7 @@ def renew_codes(uow: UnitOfWork, user: User | None = None) -> list[SecretText]:
 
 def remove(uow: UnitOfWork) -> None:
     """Remove the actor's second factor and recovery codes. Raises NotFound if there is none."""
-    factors = uow.principals.factors_of(_myself(uow).id)
+    factors = uow.principals.factors_of(myself(uow).id)
     if not factors:
         raise NotFound("second factor")
     for factor in factors:
@@ -104,7 +104,7 @@ def complete(uow: UnitOfWork, token: SecretText, code: str) -> Entered:
         WrongPassword: the code is wrong, was used before, or its time is over. It counts as a failed sign-in: see
             `entrance.begin`, which must come first.
     """
-    user, before = _myself(uow), session_of(uow, token)
+    user, before = myself(uow), session_of(uow, token)
     typed = re.sub(r"[\s-]", "", code)
     if not (_takes_code(uow, typed) or _takes_recovery_code(uow, typed.upper())):
         raise WrongPassword
@@ -150,10 +150,3 @@ def _step_of(uow: UnitOfWork, factor: Factor, code: str) -> int | None:
 def _factor(uow: UnitOfWork, kind: FactorKind, *, is_confirmed: bool) -> Factor | None:
     factors = uow.principals.factors_of(uow.actor.user_id)
     return next((one for one in factors if one.kind is kind and one.is_confirmed is is_confirmed), None)
-
-
-def _myself(uow: UnitOfWork) -> User:
-    user = uow.principals.user(uow.actor.user_id)
-    if user is None:
-        raise NotAuthenticated(was_sent=True)
-    return user
